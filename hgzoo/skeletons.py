@@ -1,0 +1,190 @@
+"""The nouns: what the keypoints of a dataset are called, and one person's keypoints.
+
+The orders of MPII and LSP are those of their published annotation files; COCO's is that of its API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgzoo.errors import ConfigError, UnknownNameError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skeleton:
+    """Names, mirror pairs, limbs and reporting groups of one set of keypoints.
+
+    Attributes:
+        name: Short name, such as "mpii".
+        keypoints: K names, in the order of the heatmaps.
+        flip_pairs: Index pairs that a mirror swaps (left and right of one joint).
+        limbs: Index pairs that a drawing joins by a line.
+        groups: What a table reports: a label and the keypoints it averages.
+    """
+
+    name: str
+    keypoints: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    limbs: tuple[tuple[int, int], ...] = ()
+    groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse indices that name no keypoint.
+
+        Raises:
+            ConfigError: An index is not in 0..K-1, or two keypoints share a name.
+        """
+        used = [
+            index
+            for pair in (*self.flip_pairs, *self.limbs, *self.groups.values())
+            for index in pair
+        ]
+        if any(not 0 <= index < self.num_keypoints for index in used):
+            raise ConfigError(
+                f"skeleton {self.name!r} has {self.num_keypoints} keypoints, but a pair, limb or "
+                f"group names index {max(used, key=abs)}; "
+                f"indices run from 0 to {self.num_keypoints - 1}"
+            )
+        if len(set(self.keypoints)) != self.num_keypoints:
+            raise ConfigError(f"skeleton {self.name!r} gives two keypoints the same name")
+
+    @property
+    def num_keypoints(self) -> int:
+        """K."""
+        return len(self.keypoints)
+
+    @property
+    def flip_index(self) -> list[int]:
+        """For each keypoint, the index that takes its place in a mirrored picture."""
+        index = list(range(self.num_keypoints))
+        for left, right in self.flip_pairs:
+            index[left], index[right] = right, left
+        return index
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pose:
+    """One person's keypoints in one picture.
+
+    Attributes:
+        keypoints: (x, y), [K, 2], pixels of the picture as a viewer shows it (EXIF rotation
+            applied), (0, 0) being the center of the top-left pixel; float64.
+        scores: [K], float64; peak heights, in 0..1 for networks whose heatmaps are logits.
+        names: K names.
+        box: (x0, y0, x1, y1), edges of the region that was asked about, in pixels of the picture.
+        skeleton: Where names, limbs and pairs come from.
+        heatmaps: Every stack's heatmaps as heights, first to last, [S, K, H, W], float32, when
+            they were asked for.
+    """
+
+    keypoints: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    names: tuple[str, ...]
+    box: tuple[float, float, float, float]
+    skeleton: Skeleton
+    heatmaps: NDArray[np.float32] | None = None
+
+
+_LSP = Skeleton(
+    name="lsp",
+    keypoints=(
+        *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+        *("right_wrist", "right_elbow", "right_shoulder"),
+        *("left_shoulder", "left_elbow", "left_wrist", "neck", "head_top"),
+    ),
+    flip_pairs=((0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9)),
+    limbs=(
+        *((0, 1), (1, 2), (2, 3), (3, 4), (4, 5)),
+        *((6, 7), (7, 8), (8, 12), (12, 9), (9, 10), (10, 11), (12, 13), (8, 2), (9, 3)),
+    ),
+    groups={
+        "head": (12, 13),
+        "shoulder": (8, 9),
+        "elbow": (7, 10),
+        "wrist": (6, 11),
+        "hip": (2, 3),
+        "knee": (1, 4),
+        "ankle": (0, 5),
+    },
+)
+
+_MPII = Skeleton(
+    name="mpii",
+    keypoints=(
+        *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+        *("pelvis", "thorax", "upper_neck", "head_top", "right_wrist", "right_elbow"),
+        *("right_shoulder", "left_shoulder", "left_elbow", "left_wrist"),
+    ),
+    flip_pairs=((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)),
+    limbs=(
+        *((0, 1), (1, 2), (2, 6), (6, 3), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9)),
+        *((10, 11), (11, 12), (12, 7), (7, 13), (13, 14), (14, 15)),
+    ),
+    groups={
+        "head": (8, 9),
+        "shoulder": (12, 13),
+        "elbow": (11, 14),
+        "wrist": (10, 15),
+        "hip": (2, 3),
+        "knee": (1, 4),
+        "ankle": (0, 5),
+    },
+)
+
+_COCO = Skeleton(
+    name="coco",
+    keypoints=(
+        *("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+        *(
+            "left_shoulder",
+            "right_shoulder",
+            "left_elbow",
+            "right_elbow",
+            "left_wrist",
+            "right_wrist",
+        ),
+        *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+    ),
+    flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
+    limbs=(
+        *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7)),
+        *((6, 8), (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
+    ),
+    groups={
+        "head": (0, 1, 2, 3, 4),
+        "shoulder": (5, 6),
+        "elbow": (7, 8),
+        "wrist": (9, 10),
+        "hip": (11, 12),
+        "knee": (13, 14),
+        "ankle": (15, 16),
+    },
+)
+
+SKELETONS: dict[str, Skeleton] = {"coco": _COCO, "lsp": _LSP, "mpii": _MPII}
+"""Every built-in skeleton by name."""
+
+
+def get(name: str, *, num_keypoints: int) -> Skeleton:
+    """Look a skeleton up; a number of keypoints it does not have gives nameless points.
+
+    Args:
+        name: A key of `SKELETONS`, or "" for points without names.
+        num_keypoints: K of the network.
+
+    Returns:
+        The named skeleton where it has K keypoints, else `keypoint_0` to `keypoint_{K-1}` without
+        pairs and limbs.
+
+    Raises:
+        UnknownNameError: There is no such skeleton.
+    """
+    if name and name not in SKELETONS:
+        raise UnknownNameError("skeleton", name, SKELETONS)
+    if name and SKELETONS[name].num_keypoints == num_keypoints:
+        return SKELETONS[name]
+    return Skeleton(name="", keypoints=tuple(f"keypoint_{i}" for i in range(num_keypoints)))
