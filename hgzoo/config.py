@@ -1,0 +1,339 @@
+"""What a recipe says, as frozen records. No torch here: reading a recipe is instant.
+
+Each record is one table of a file in zoo_configs; its attributes are the keys of that table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hgzoo.errors import ConfigError
+from hgzoo.skeletons import Skeleton, get
+
+HeatmapKind = Literal["heights", "logits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The architecture.
+
+    Attributes:
+        num_stacks: Hourglasses in a row.
+        num_feats: Width of the network, even.
+        num_blocks: Residuals at each place of an hourglass.
+        depth: Halvings inside one hourglass.
+        stem_channels: Outgoing channels of the stem's 7x7 convolution and three residuals; the
+            last is `num_feats`.
+        residual: A name in `hgzoo.blocks.RESIDUALS`.
+        num_keypoints: K, the number of heatmaps of each stack.
+        in_channels: Channels of the picture.
+        inner_supervision: For a single hourglass: how many coarser resolutions on its way up get
+            a head of their own (the paper's HG-Int, Section 4.3, has two).
+    """
+
+    num_stacks: int
+    num_feats: int = 256
+    num_blocks: int = 1
+    depth: int = 4
+    stem_channels: tuple[int, int, int, int] = (64, 128, 256, 256)
+    residual: str = "preact_bottleneck"
+    num_keypoints: int = 16
+    in_channels: int = 3
+    inner_supervision: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse networks that cannot be built.
+
+        Raises:
+            ConfigError: Says which number is wrong, and what it must be.
+        """
+        for name in ("num_stacks", "num_blocks", "depth", "num_keypoints", "in_channels"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        widths = (self.num_feats, *self.stem_channels[1:])
+        if len(self.stem_channels) != 4 or any(w < 2 or w % 2 for w in widths):
+            raise ConfigError(
+                "num_feats and the last three stem_channels must be even and positive, "
+                f"got {self.num_feats} and {list(self.stem_channels)}"
+            )
+        if self.stem_channels[0] < 1 or self.stem_channels[3] != self.num_feats:
+            raise ConfigError(
+                f"stem_channels must end in num_feats ({self.num_feats}) and be positive, "
+                f"got {list(self.stem_channels)}"
+            )
+        most = self.depth if self.num_stacks == 1 else 0
+        if not 0 <= self.inner_supervision <= most:
+            raise ConfigError(
+                f"inner_supervision must be 0 to {most} here (several stacks supervise each "
+                f"other already), got {self.inner_supervision}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """The pictures a network expects.
+
+    Attributes:
+        size: (height, width) of a crop, pixels.
+        heatmap_stride: Crop pixels per heatmap pixel; 4, as the stem makes it.
+        mean: Subtracted from each channel, RGB, range 0..1.
+        std: Divides each channel after that.
+        box_padding: A crop shows this times the person's extent, in each direction.
+    """
+
+    size: tuple[int, int] = (256, 256)
+    heatmap_stride: int = 4
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    box_padding: float = 1.25
+
+    def __post_init__(self) -> None:
+        """Refuse contracts that no picture can meet.
+
+        Raises:
+            ConfigError: Says which value is wrong, and what it must be.
+        """
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ConfigError(f"size must be (height, width) in pixels, got {self.size}")
+        if self.heatmap_stride != 4:
+            raise ConfigError(f"heatmap_stride must be 4, the stem's, got {self.heatmap_stride}")
+        if len(self.mean) != len(self.std) or min(self.std, default=0.0) <= 0.0:
+            raise ConfigError(
+                "mean and std need one number a channel, and std above 0; "
+                f"got {self.mean} and {self.std}"
+            )
+        if self.box_padding <= 0.0:
+            raise ConfigError(f"box_padding must be above 0, got {self.box_padding}")
+
+    @property
+    def heatmap_size(self) -> tuple[int, int]:
+        """(height, width) of the heatmaps."""
+        return self.size[0] // self.heatmap_stride, self.size[1] // self.heatmap_stride
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSpec:
+    """What a network's heatmaps mean.
+
+    Attributes:
+        heatmaps: "heights" where a pixel is the height of a Gaussian (networks trained with a
+            squared error), "logits" where a softmax over the pixels makes it a probability.
+        skeleton: A key of `hgzoo.skeletons.SKELETONS`, or "" for points without names.
+        decoder: A key of `hgzoo.decoders.DECODERS`: how keypoints are read from the heatmaps.
+    """
+
+    heatmaps: HeatmapKind = "heights"
+    skeleton: str = "mpii"
+    decoder: str = "quarter_offset"
+
+    def skeleton_for(self, num_keypoints: int) -> Skeleton:
+        """Return the skeleton, nameless where the network has another number of keypoints."""
+        return get(self.skeleton, num_keypoints=num_keypoints)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of training pictures. The defaults are the paper's public option file.
+
+    Attributes:
+        scale_std: The crop's size is multiplied by 2**N(0, scale_std).
+        scale_clip: Draws of that normal are clipped to so many standard deviations.
+        rotation_std: Degrees; the angle is N(0, rotation_std).
+        rotation_clip: Draws of that normal are clipped to so many standard deviations.
+        rotation_prob: How often a crop is rotated at all.
+        shift_std: The crop's center moves by N(0, shift_std) of the person's extent, x and y.
+        flip_prob: How often a crop is mirrored.
+        color: Each channel is multiplied by a number from this range.
+        gray_prob: How often a crop loses its color.
+    """
+
+    scale_std: float = 0.25
+    scale_clip: float = 2.0
+    rotation_std: float = 30.0
+    rotation_clip: float = 2.0
+    rotation_prob: float = 0.4
+    shift_std: float = 0.0
+    flip_prob: float = 0.5
+    color: tuple[float, float] = (0.6, 1.4)
+    gray_prob: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How weights are made.
+
+    Attributes:
+        datasets: Name of each training set (a key of `hgzoo.data.TRAINING_SETS`), and how often an
+            epoch shows each of its pictures.
+        validation: Name of the set on which the best epoch is chosen.
+        init: Weights to go on from, such as "hg2_tiny.lsp"; "" starts from random ones.
+        target: A key of `hgzoo.targets.TARGETS`.
+        sigma: Width of the target's Gaussian, heatmap pixels.
+        loss: A key of `hgzoo.losses.LOSSES`.
+        unlabeled: Keypoints without annotation: "ignore" leaves them out of the loss, "zero"
+            (the paper's rule) asks for an empty heatmap.
+        hard_keypoints: Only so many keypoints of largest loss count in each picture; 0 for all.
+        epochs: Passes over the training pictures.
+        batch_size: Pictures a step and process.
+        accumulate: Steps whose gradients are added before the weights move.
+        optimizer: A name that timm.optim knows.
+        lr: Peak learning rate.
+        weight_decay: Weight decay.
+        schedule: A name that timm.scheduler knows ("cosine"), or "plateau" (the paper's): the rate
+            is multiplied by `decay_rate` once validation stalls.
+        warmup_epochs: Epochs (a fraction is fine) in which the rate climbs from zero.
+        min_lr: Where the schedule ends.
+        decay_rate: The factor of "plateau".
+        patience: Epochs without progress that "plateau" waits.
+        ema_decay: Decay of the weights' running average; 0 for none.
+        clip_grad: Largest norm of the gradient; 0 for none.
+        grad_checkpointing: Trade time for memory.
+        seed: Of the weights, the order and the augmentation.
+        augment: The table [train.augment].
+    """
+
+    datasets: Mapping[str, int] = field(default_factory=dict)
+    validation: str = ""
+    init: str = ""
+    target: str = "gaussian"
+    sigma: float = 1.0
+    loss: str = "mse"
+    unlabeled: Literal["ignore", "zero"] = "ignore"
+    hard_keypoints: int = 0
+    epochs: int = 100
+    batch_size: int = 16
+    accumulate: int = 1
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.0
+    min_lr: float = 0.0
+    decay_rate: float = 0.2
+    patience: int = 5
+    ema_decay: float = 0.0
+    clip_grad: float = 0.0
+    grad_checkpointing: bool = False
+    seed: int = 0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot train.
+
+        Raises:
+            ConfigError: Says which number is wrong, and what it must be.
+        """
+        for name in ("epochs", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("sigma", "lr"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not 0.0 <= self.ema_decay < 1.0:
+            raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """How weights are judged.
+
+    Attributes:
+        metric: "pck" (distance over the torso).
+        threshold: A keypoint is right within this fraction of the reference length.
+        flip: Average the heatmaps of the picture and its mirror.
+    """
+
+    metric: Literal["pck"] = "pck"
+    threshold: float = 0.2
+    flip: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A figure, and the command that printed it.
+
+    Attributes:
+        value: The figure that stands for all.
+        metric: What it is, of what, on which pictures.
+        command: What printed it.
+        rows: The rows it is the mean of.
+    """
+
+    value: float
+    metric: str
+    command: str
+    rows: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Pretrained weights of a variant.
+
+    Attributes:
+        file: File name under hgzoo/weights, in the wheel.
+        sha256: Of that file.
+        licence: Terms of use.
+        source: What they were trained on, and by whom.
+        not_for: What they should not be used for.
+        measured: Figures that a command of this repository printed.
+    """
+
+    file: str
+    sha256: str
+    licence: str
+    source: str
+    not_for: str = ""
+    measured: tuple[Measured, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One variant's whole story: a file of zoo_configs.
+
+    Attributes:
+        name: The file's stem.
+        summary: One sentence.
+        paper: Where the variant comes from.
+        default_weights: The tag that `pretrained=True` means; "" where none exist.
+        model: The table [model].
+        input: The table [input].
+        output: The table [output].
+        weights: The tables [weights.TAG].
+        train: The table [train].
+        eval: The table [eval].
+    """
+
+    name: str
+    summary: str
+    paper: str = ""
+    default_weights: str = ""
+    model: ModelConfig
+    input: InputSpec = field(default_factory=InputSpec)
+    output: OutputSpec = field(default_factory=OutputSpec)
+    weights: Mapping[str, Weights] = field(default_factory=dict)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse a recipe whose tables contradict each other.
+
+        Raises:
+            ConfigError: Says which tables, and how.
+        """
+        if self.default_weights and self.default_weights not in self.weights:
+            raise ConfigError(
+                f"recipe {self.name!r}: default_weights {self.default_weights!r} has no table "
+                f"[weights.{self.default_weights}]"
+            )
+        if len(self.input.mean) != self.model.in_channels:
+            raise ConfigError(
+                f"recipe {self.name!r}: [input] has {len(self.input.mean)} means for "
+                f"{self.model.in_channels} channels"
+            )
+        step = self.input.heatmap_stride * 2**self.model.depth
+        if self.input.size[0] % step or self.input.size[1] % step:
+            raise ConfigError(
+                f"recipe {self.name!r}: [input] size {list(self.input.size)} must divide by {step}"
+            )
