@@ -1,0 +1,251 @@
+"""Where a pixel is: picture, crop and heatmap, and the way between them. The only home of 0.5.
+
+Integer coordinates are pixel centers, 0-based, in every frame: (0, 0) is the center of the
+top-left pixel. Edges are what boxes count: a box (0, 0, W, H) covers a picture of W x H pixels
+wholly, and its left edge lies at x = -0.5.
+
+A crop is a rectangle of the picture, perhaps rotated, brought to a fixed size. It comes from a box
+(what users have) or from center and scale (what MPII gives); both become one `Crop`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hgzoo.errors import InputError
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G and B in the gray of a color (ITU-R BT.601)."""
+
+MPII_PERSON_PIXELS = 200.0
+"""MPII's unit: a person of scale 1 is 200 pixels tall."""
+
+Points = NDArray[np.float64]
+Box = tuple[float, float, float, float]
+XY = TypeVar("XY", Tensor, Points)
+
+
+def crop_to_heatmap(xy: XY, stride: int) -> XY:
+    """Map crop pixels to heatmap pixels.
+
+    Args:
+        xy: [..., 2], crop pixels.
+        stride: Crop pixels per heatmap pixel.
+
+    Returns:
+        [..., 2], heatmap pixels.
+    """
+    return (xy + 0.5) / stride - 0.5
+
+
+def heatmap_to_crop(xy: XY, stride: int) -> XY:
+    """Map heatmap pixels to crop pixels, the inverse of `crop_to_heatmap`.
+
+    Args:
+        xy: [..., 2], heatmap pixels.
+        stride: Crop pixels per heatmap pixel.
+
+    Returns:
+        [..., 2], crop pixels.
+    """
+    return (xy + 0.5) * stride - 0.5
+
+
+def flip_keypoints(xy: Points, *, width: int, flip_index: list[int]) -> Points:
+    """Mirror keypoints left to right and rename left and right.
+
+    Args:
+        xy: [..., K, 2], pixels of a picture of that width.
+        width: Pixels.
+        flip_index: `Skeleton.flip_index`.
+
+    Returns:
+        [..., K, 2], pixels of the mirrored picture.
+    """
+    mirrored = xy[..., flip_index, :].copy()
+    mirrored[..., 0] = width - 1 - mirrored[..., 0]
+    return mirrored
+
+
+def flip_heatmaps(heatmaps: Tensor, *, flip_index: list[int]) -> Tensor:
+    """Mirror heatmaps left to right and rename left and right.
+
+    A heatmap pixel stands for the middle of its 4x4 crop pixels, and the mirror image of such a
+    cell is a cell again: the mirror of a heatmap is its columns in reverse, without any shift.
+
+    Args:
+        heatmaps: [B, K, H, W].
+        flip_index: `Skeleton.flip_index`.
+
+    Returns:
+        [B, K, H, W], heatmaps of the mirrored picture.
+    """
+    return heatmaps[:, flip_index].flip(-1)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A rectangle of the picture, perhaps rotated, brought to a fixed size.
+
+    Attributes:
+        center: (x, y) of its middle, picture pixels.
+        extent: (height, width) of what it shows, picture pixels.
+        size: (height, width) it is brought to, crop pixels.
+        rotation: Degrees by which the picture's content turns clockwise on its way into the crop.
+    """
+
+    center: tuple[float, float]
+    extent: tuple[float, float]
+    size: tuple[int, int]
+    rotation: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse rectangles without an area.
+
+        Raises:
+            InputError: A side is zero, negative or not a number.
+        """
+        numbers = (*self.center, *self.extent, self.rotation)
+        if not all(map(math.isfinite, numbers)) or min(self.extent) <= 0.0:
+            raise InputError(f"a crop needs finite numbers and an area, got {self}")
+
+    @classmethod
+    def from_box(cls, box: Box, *, size: tuple[int, int], padding: float = 1.0) -> Crop:
+        """Cover a box, widened to the crop's shape so that nothing is stretched.
+
+        Args:
+            box: (x0, y0, x1, y1), edges, picture pixels; (0, 0, W, H) is the whole picture.
+            size: (height, width) of the crop.
+            padding: Show this times the box in each direction.
+
+        Raises:
+            InputError: The box has no area.
+        """
+        x0, y0, x1, y1 = box
+        if not (x1 > x0 and y1 > y0):
+            raise InputError(f"a box is (x0, y0, x1, y1) with x1 > x0 and y1 > y0, got {box}")
+        center = (x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5
+        scale = max((y1 - y0) / size[0], (x1 - x0) / size[1]) * padding
+        return cls(center, (size[0] * scale, size[1] * scale), size)
+
+    @classmethod
+    def from_center_scale(
+        cls,
+        center: tuple[float, float],
+        scale: float,
+        *,
+        size: tuple[int, int],
+        rotation: float = 0.0,
+    ) -> Crop:
+        """Cover a person given as MPII does.
+
+        Args:
+            center: (x, y) of the person's middle, picture pixels.
+            scale: Height of what the crop shows, in units of 200 picture pixels.
+            size: (height, width) of the crop.
+            rotation: Degrees, clockwise.
+        """
+        height = scale * MPII_PERSON_PIXELS
+        return cls(center, (height, height * size[1] / size[0]), size, rotation)
+
+    @property
+    def matrix(self) -> Points:
+        """Affine map from picture pixels to crop pixels, [2, 3]."""
+        angle = math.radians(self.rotation)
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        zoom = np.diag([self.size[1] / self.extent[1], self.size[0] / self.extent[0]])
+        linear = zoom @ turn
+        middle = np.array([self.size[1], self.size[0]]) / 2 - 0.5
+        return np.column_stack([linear, middle - linear @ np.array(self.center)])
+
+    def to_crop(self, xy: Points) -> Points:
+        """Map picture pixels to crop pixels, [..., 2] to [..., 2]."""
+        matrix = self.matrix
+        return xy @ matrix[:, :2].T + matrix[:, 2]
+
+    def to_picture(self, xy: Points) -> Points:
+        """Map crop pixels to picture pixels, [..., 2] to [..., 2]."""
+        matrix = self.matrix
+        return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+
+    def warp(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Cut the crop out of a picture.
+
+        What lies outside the picture is black. A picture that shrinks to less than half is first
+        averaged over whole blocks, so that fine patterns do not alias.
+
+        Args:
+            picture: [H, W, C], 0..255.
+
+        Returns:
+            [*size, C], 0..255.
+        """
+        height, width = self.size
+        part, matrix = self._part(picture)
+        out = np.zeros((height, width, picture.shape[2]), np.uint8)
+        if part.size:
+            out[...] = cv2.warpAffine(
+                part, matrix, (width, height), flags=cv2.INTER_LINEAR
+            ).reshape(out.shape)
+        return out
+
+    def _part(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Points]:
+        """Return the piece of the picture that the crop sees, shrunk, and its map to the crop."""
+        height, width = self.size
+        ends = np.array([[-1.0, -1.0], [width, -1.0], [width, height], [-1.0, height]])
+        seen = self.to_picture(ends)
+        shrink = max(1, int(min(self.extent[0] / height, self.extent[1] / width)))
+        low = np.floor(seen.min(0)) - shrink
+        high = np.ceil(seen.max(0)) + shrink + 1
+        limit = np.array([picture.shape[1], picture.shape[0]])
+        (x0, y0), (x1, y1) = np.clip([low, high], 0, limit).astype(int)
+        part = picture[y0:y1, x0:x1]
+        if not part.size:
+            return part, self.matrix
+        small = np.maximum(np.array([x1 - x0, y1 - y0]) // shrink, 1)
+        step = np.array([x1 - x0, y1 - y0]) / small  # picture pixels per pixel of the small part
+        if shrink > 1:
+            shrunk = cv2.resize(part, small.tolist(), interpolation=cv2.INTER_AREA)
+            part = np.asarray(shrunk, np.uint8).reshape(*shrunk.shape[:2], -1)
+        linear = self.matrix[:, :2]
+        origin = np.array([x0, y0]) + 0.5 * step - 0.5  # the small part's pixel (0, 0)
+        return part, np.column_stack([linear * step, linear @ origin + self.matrix[:, 2]])
+
+
+def to_tensor(crops: NDArray[np.uint8]) -> Tensor:
+    """Turn crops into a tensor the network's first step can take.
+
+    Args:
+        crops: [B, H, W, C], 0..255.
+
+    Returns:
+        [B, C, H, W], 0..255, uint8, a view in channels_last order.
+    """
+    return torch.from_numpy(crops).permute(0, 3, 1, 2)
+
+
+def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Bring bytes to the range a network expects.
+
+    Args:
+        images: [B, C, H, W], 0..255; RGB for a network of one channel becomes gray.
+        mean: C numbers, range 0..1.
+        std: C numbers.
+
+    Returns:
+        (images / 255 - mean) / std, [B, C, H, W], float32.
+    """
+    if images.shape[1] == 3 and len(mean) == 1:
+        luma = images.new_tensor(LUMA, dtype=torch.float32).view(1, 3, 1, 1)
+        images = (images.float() * luma).sum(1, keepdim=True)
+    scale = 1.0 / (255.0 * images.new_tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+    shift = images.new_tensor(mean, dtype=torch.float32).view(1, -1, 1, 1)
+    return images.float() * scale - shift * 255.0 * scale

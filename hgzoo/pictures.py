@@ -1,0 +1,117 @@
+"""Any picture a user may have, as RGB bytes."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from hgzoo.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RGB = NDArray[np.uint8]
+
+DAMAGED = (
+    *(ArithmeticError, EOFError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError),
+    struct.error,
+)
+"""What Pillow's decoders are known to raise on damaged files, besides OSError."""
+
+
+def load(picture: str | Path | Image.Image | NDArray[np.uint8] | Tensor) -> RGB:
+    """Bring a picture of any kind to RGB bytes, upright.
+
+    EXIF rotation is applied; transparency is laid on white; 16-bit and floating-point gray is
+    brought to 0..255 by its type's range (16 bits) or its own range (32 bits); of an animation,
+    the first frame is taken.
+
+    Args:
+        picture: A path, a PIL image, uint8 RGB [H, W, 3] or gray [H, W], or a uint8 tensor
+            [3, H, W] (torchvision's order).
+
+    Returns:
+        [H, W, 3], RGB, 0..255.
+
+    Raises:
+        InputError: No such file, not a picture, damaged, too large, empty, or of another shape.
+    """
+    if isinstance(picture, str | Path):
+        return _read(Path(picture))
+    if isinstance(picture, Image.Image):
+        return _from_pil(picture)
+    if isinstance(picture, np.ndarray):
+        return _checked(picture)
+    return _checked(_from_tensor(picture))
+
+
+def _read(path: Path) -> RGB:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the error stays
+            with Image.open(path) as image:
+                return _from_pil(image)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not a picture that Pillow can read") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} is too large: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except InputError:
+        raise
+    except DAMAGED as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+
+
+def _from_pil(image: Image.Image) -> RGB:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        return _gray_to_rgb((np.asarray(upright) >> 8).astype(np.uint8))
+    if upright.mode in ("I", "F"):
+        return _gray_to_rgb(_stretched(np.asarray(upright, np.float64)))
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return _checked(np.array(upright.convert("RGB")))
+
+
+def _stretched(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Bring whole numbers of 16 bits, or any range of floats, to 0..255."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if low >= 0 and 255 < high <= 65535:  # Pillow opens 16-bit PNG as 32-bit "I" at times
+        return (values / 257).astype(np.uint8)
+    span = (high - low) or 1.0
+    return ((values - low) / span * 255).astype(np.uint8)
+
+
+def _gray_to_rgb(gray: NDArray[np.uint8]) -> RGB:
+    return _checked(np.repeat(gray[..., None], 3, axis=2))
+
+
+def _from_tensor(tensor: Tensor) -> NDArray[np.uint8]:
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
+        raise InputError(
+            f"a tensor must be one picture [3, H, W], got {list(tensor.shape)}; "
+            "give a batch as a list of pictures"
+        )
+    array: NDArray[np.uint8] = tensor.detach().cpu().permute(1, 2, 0).numpy()
+    return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
+
+
+def _checked(array: NDArray[np.uint8]) -> RGB:
+    if array.dtype != np.uint8:
+        raise InputError(
+            f"a picture's values must be uint8 in 0..255, got {array.dtype}; "
+            "multiply pictures in 0..1 by 255 and convert them"
+        )
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise InputError(f"a picture must be RGB [H, W, 3] and not empty, got {list(array.shape)}")
+    return np.ascontiguousarray(array)
