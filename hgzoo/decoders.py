@@ -1,0 +1,185 @@
+"""Heatmaps to keypoints and scores. `hgzoo.targets` goes the other way.
+
+A network's heatmaps first become heights (`heights`), whatever they meant before; then one of the
+decoders reads a position and a score from each. All positions are in heatmap pixels, (0, 0) being
+the center of the top-left pixel; `hgzoo.geometry` leads them back to the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d, pad
+
+from hgzoo.config import HeatmapKind
+
+Decode = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Reads positions [B, K, 2] and scores [B, K] from heights [B, K, H, W]."""
+
+MASS_RADIUS = 1
+SOFT_RADIUS = 4
+SMOOTH_SIGMA = 1.0
+SMALLEST = 1e-10
+
+
+def heights(heatmaps: Tensor, kind: HeatmapKind) -> Tensor:
+    """Turn a network's heatmaps into heights that decoders and people can compare.
+
+    Args:
+        heatmaps: [B, K, H, W], as the network gave them.
+        kind: "heights" are returned as they are. "logits" become a probability by a softmax over
+            the pixels; each pixel then gets the probability mass of the 3x3 pixels around it, so
+            that a peak's height says how likely the keypoint is near.
+
+    Returns:
+        [B, K, H, W], float32; in 0..1 for logits.
+    """
+    heatmaps = heatmaps.float()
+    if kind == "heights":
+        return heatmaps
+    probability = heatmaps.flatten(2).softmax(2).view_as(heatmaps)
+    window = 2 * MASS_RADIUS + 1
+    mean = avg_pool2d(probability, window, stride=1, padding=MASS_RADIUS)
+    return mean * window**2
+
+
+def argmax(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Take the highest pixel of each heatmap.
+
+    Ties go to the first pixel in reading order.
+
+    Args:
+        heatmaps: Heights, [B, K, H, W], any range.
+
+    Returns:
+        xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
+        score: Height of each peak, [B, K], in the heatmaps' own unit.
+    """
+    width = heatmaps.shape[-1]
+    score, index = heatmaps.flatten(2).max(dim=2)  # both [B, K]
+    xy = torch.stack((index % width, index // width), dim=-1).float()
+    return xy, score
+
+
+def quarter_offset(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Move a quarter pixel from the highest pixel towards its higher neighbor (Section 3.4).
+
+    In x and y alike; equal neighbors do not move it. A peak on the border stays where it is, as in
+    the authors' code.
+
+    Args:
+        heatmaps: Heights, [B, K, H, W], any range.
+
+    Returns:
+        xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
+        score: Height of each peak, [B, K], in the heatmaps' own unit.
+    """
+    xy, score = argmax(heatmaps)
+    around = _windows(heatmaps, xy, radius=1)  # [B, K, 3, 3]
+    across = around[..., 1, 2] - around[..., 1, 0]
+    down = around[..., 2, 1] - around[..., 0, 1]
+    step = 0.25 * torch.stack((across, down), dim=-1).sign()
+    return xy + step * _inside(xy, heatmaps.shape[-2:])[..., None], score
+
+
+def taylor(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Step to the top of the parabola through the logarithm round the highest pixel (DARK).
+
+    The heatmaps are smoothed first (sigma 1 heatmap pixel), as DARK does (Zhang et al., CVPR 2020,
+    Section 3.2). The step is at most one pixel in x and y, and none at a peak on the border or
+    where the surface is no hill.
+
+    Args:
+        heatmaps: Heights, [B, K, H, W], any range; what is below 1e-10 counts as 1e-10.
+
+    Returns:
+        xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
+        score: Height of each peak, [B, K], in the heatmaps' own unit.
+    """
+    xy, score = argmax(heatmaps)
+    smooth = _smooth(heatmaps.float(), SMOOTH_SIGMA)
+    log = _windows(smooth, xy, radius=1).clamp_min(SMALLEST).log()  # [B, K, 3, 3]
+    dx = (log[..., 1, 2] - log[..., 1, 0]) / 2
+    dy = (log[..., 2, 1] - log[..., 0, 1]) / 2
+    dxx = log[..., 1, 2] - 2 * log[..., 1, 1] + log[..., 1, 0]
+    dyy = log[..., 2, 1] - 2 * log[..., 1, 1] + log[..., 0, 1]
+    dxy = (log[..., 2, 2] - log[..., 2, 0] - log[..., 0, 2] + log[..., 0, 0]) / 4
+    determinant = dxx * dyy - dxy * dxy
+    hill = (determinant > SMALLEST) & (dxx < 0)
+    safe = determinant.where(hill, torch.ones_like(determinant))
+    step = torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), dim=-1) / safe[..., None]
+    inside = _inside(xy, heatmaps.shape[-2:])
+    return xy + step.clamp(-1, 1) * (hill & inside)[..., None], score
+
+
+def soft_argmax(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Average the positions round the highest pixel, weighted by height.
+
+    The window reaches 4 heatmap pixels from the peak, so that far clutter does not pull; negative
+    heights weigh nothing.
+
+    Args:
+        heatmaps: Heights, [B, K, H, W], any range.
+
+    Returns:
+        xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
+        score: Height of each peak, [B, K], in the heatmaps' own unit.
+    """
+    xy, score = argmax(heatmaps)
+    lowest_is_nothing = _windows(heatmaps.float().clamp_min(0), xy, radius=SOFT_RADIUS)
+    weight = lowest_is_nothing.clamp_min(0)  # [B, K, 9, 9]; outside the heatmap: 0
+    offset = torch.arange(-SOFT_RADIUS, SOFT_RADIUS + 1, device=xy.device, dtype=torch.float32)
+    total = weight.sum((-2, -1)).clamp_min(SMALLEST)
+    dx = (weight.sum(-2) * offset).sum(-1) / total
+    dy = (weight.sum(-1) * offset).sum(-1) / total
+    return xy + torch.stack((dx, dy), dim=-1), score
+
+
+DECODERS: dict[str, Decode] = {
+    "argmax": argmax,
+    "quarter_offset": quarter_offset,
+    "soft_argmax": soft_argmax,
+    "taylor": taylor,
+}
+"""Every decoder by name."""
+
+
+def _windows(heatmaps: Tensor, xy: Tensor, *, radius: int) -> Tensor:
+    """Cut the square round each whole-numbered position; what lies outside is very low.
+
+    Args:
+        heatmaps: [B, K, H, W].
+        xy: [B, K, 2], whole numbers inside the heatmap.
+        radius: Pixels to each side.
+
+    Returns:
+        [B, K, 2 * radius + 1, 2 * radius + 1].
+    """
+    lowest = torch.finfo(heatmaps.dtype).min
+    padded = pad(heatmaps, (radius,) * 4, value=lowest)
+    width = padded.shape[-1]
+    reach = torch.arange(2 * radius + 1, device=xy.device)
+    around = (reach[:, None] * width + reach).flatten()  # of the square's first pixel
+    first = xy[..., 1].long() * width + xy[..., 0].long()  # [B, K]
+    values = padded.flatten(2).gather(2, first[..., None] + around)
+    return values.view(*first.shape, 2 * radius + 1, 2 * radius + 1)
+
+
+def _smooth(heatmaps: Tensor, sigma: float) -> Tensor:
+    """Blur by a Gaussian cut off at three sigma; the border repeats its last pixel."""
+    reach = int(3 * sigma)
+    offset = torch.arange(-reach, reach + 1, device=heatmaps.device, dtype=torch.float32)
+    kernel = (-0.5 * (offset / sigma) ** 2).exp()
+    kernel = kernel / kernel.sum()
+    flat = pad(heatmaps.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
+    flat = conv2d(conv2d(flat, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return flat.view_as(heatmaps)
+
+
+def _inside(xy: Tensor, size: torch.Size) -> Tensor:
+    """Tell which positions have all eight neighbors, [B, K]."""
+    height, width = size
+    x, y = xy.unbind(-1)
+    return (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)

@@ -1,0 +1,116 @@
+"""How wrong a stack's heatmaps are.
+
+A heatmap loss compares one stack's heatmaps with the target and gives one number for each keypoint
+of each picture. `stacked` adds the stacks up, every one against the same target (paper, Section
+3.3), and decides which keypoints count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from hgzoo.config import HeatmapKind
+from hgzoo.errors import ConfigError
+
+HeatmapLoss = Callable[[Tensor, Tensor], Tensor]
+"""Compares heatmaps and target, both [B, K, H, W]; returns [B, K]."""
+
+SMALLEST = 1e-10
+
+
+def mse(heatmaps: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error over the pixels (paper, Section 3.4).
+
+    Args:
+        heatmaps: [B, K, H, W].
+        target: Heights, [B, K, H, W], 0..1.
+
+    Returns:
+        [B, K], 0 for equal ones.
+    """
+    return (heatmaps.float() - target).square().mean((2, 3))
+
+
+def spatial_cross_entropy(heatmaps: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy between two distributions over the pixels.
+
+    The heatmap is a softmax over all its pixels, the target is divided by its sum. Networks
+    trained so give logits: the whole heatmap may rise or fall without any change.
+
+    Args:
+        heatmaps: Logits, [B, K, H, W].
+        target: Heights, [B, K, H, W], 0..1; an empty one gives 0.
+
+    Returns:
+        [B, K], nats; smallest where the softmax equals the normalized target.
+    """
+    log_probability = heatmaps.float().flatten(2).log_softmax(2)
+    wanted = target.flatten(2)
+    wanted = wanted / wanted.sum(2, keepdim=True).clamp_min(SMALLEST)
+    return -(wanted * log_probability).sum(2)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A heatmap loss, and what heatmaps mean in a network trained by it."""
+
+    compare: HeatmapLoss
+    trains: HeatmapKind
+
+
+LOSSES: dict[str, Loss] = {
+    "mse": Loss(mse, trains="heights"),
+    "spatial_cross_entropy": Loss(spatial_cross_entropy, trains="logits"),
+}
+"""Every heatmap loss by name."""
+
+
+def stacked(
+    heatmaps: Sequence[Tensor],
+    target: Tensor,
+    visible: Tensor,
+    *,
+    loss: Loss,
+    unlabeled: str = "ignore",
+    hard_keypoints: int = 0,
+) -> Tensor:
+    """Add the losses of all stacks against one target.
+
+    Args:
+        heatmaps: One [B, K, H, W] a stack.
+        target: Heights, [B, K, H, W], 0..1.
+        visible: Which keypoints are annotated and usable, [B, K] bool.
+        loss: An entry of `LOSSES`.
+        unlabeled: "ignore" leaves keypoints that are not visible out; "zero" asks them for an
+            empty heatmap, the paper's rule.
+        hard_keypoints: Count only so many keypoints of largest loss in each picture; 0 for all.
+
+    Returns:
+        A scalar: the sum over stacks of the mean over the keypoints that count; 0 if none does.
+
+    Raises:
+        ConfigError: "zero" with a loss over distributions, which have no empty heatmap.
+    """
+    counts = visible.float()
+    if unlabeled == "zero":
+        if loss.trains == "logits":
+            raise ConfigError(
+                'unlabeled = "zero" needs heatmaps that can be empty; use loss = "mse", or '
+                'unlabeled = "ignore"'
+            )
+        target = target * counts[..., None, None]
+        counts = counts.new_ones(counts.shape)
+    each = [loss.compare(stack, target) * counts for stack in heatmaps]
+    if hard_keypoints:
+        return sum((_hardest(one, counts, hard_keypoints) for one in each), target.new_zeros(()))
+    return sum((one.sum() for one in each), target.new_zeros(())) / counts.sum().clamp_min(1)
+
+
+def _hardest(each: Tensor, counts: Tensor, number: int) -> Tensor:
+    """Mean loss of the hardest keypoints of each picture (online hard keypoint mining)."""
+    number = min(number, each.shape[1])
+    worst, index = each.topk(number, dim=1)
+    return worst.sum() / counts.gather(1, index).sum().clamp_min(1)
