@@ -1,0 +1,241 @@
+"""The stacked hourglass network: the whole forward pass on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from hgzoo.blocks import RESIDUALS, Feedback, Hourglass, Residuals, Stem, SupervisionHead
+from hgzoo.config import InputSpec, ModelConfig, OutputSpec
+from hgzoo.errors import ConfigError, InputError, UnknownNameError
+
+STEM_STRIDE = 4
+
+
+class StackedHourglass(nn.Module):
+    """Hourglasses end to end, each with its own heatmaps (Newell, Yang, Deng, ECCV 2016).
+
+    Args:
+        config: The architecture.
+        input: What pictures it expects. Carried for whoever prepares them; `forward` does not
+            normalize.
+        output: What its heatmaps mean. Carried for whoever reads them.
+
+    Shape:
+        - Input: [B, in_channels, H, W], normalized RGB, H and W divisible by 4 * 2**depth
+        - Output: a list of heatmaps [B, K, H/4, W/4], first stack to last, in training and in
+          evaluation alike
+
+    Raises:
+        UnknownNameError: `config.residual` stands in no table.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        input: InputSpec | None = None,
+        output: OutputSpec | None = None,
+    ) -> None:
+        super().__init__()
+        if config.residual not in RESIDUALS:
+            raise UnknownNameError("residual", config.residual, RESIDUALS)
+        self.config = config
+        self.input = input or InputSpec()
+        self.output = output or OutputSpec()
+        make_residual = RESIDUALS[config.residual]
+        feats, stacks = config.num_feats, range(config.num_stacks)
+
+        def make_block() -> Residuals:
+            return Residuals(*(make_residual(feats, feats) for _ in range(config.num_blocks)))
+
+        def make_head() -> SupervisionHead:
+            return SupervisionHead(feats, config.num_keypoints, make_block)
+
+        self.stem = Stem(config.in_channels, config.stem_channels, make_residual)
+        self.hourglasses = nn.ModuleList(Hourglass(config.depth, make_block) for _ in stacks)
+        self.heads = nn.ModuleList(make_head() for _ in stacks)
+        self.feedbacks = nn.ModuleList(Feedback(feats, config.num_keypoints) for _ in stacks[1:])
+        self.inner_heads = nn.ModuleList(make_head() for _ in range(config.inner_supervision))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return every stack's heatmaps, first to last.
+
+        Args:
+            images: Normalized pictures, [B, in_channels, H, W].
+
+        Returns:
+            `num_stacks` tensors [B, K, H/4, W/4]; with `inner_supervision`, the coarser
+            predictions of the single hourglass come first, enlarged to the same size.
+
+        Raises:
+            InputError: A side does not divide by 4 * 2**depth, or the channels differ.
+        """
+        return self._run(images)[1]
+
+    def _run(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return every stack's features and every prediction, first to last."""
+        self._check(images)
+        x = self.stem(images)
+        all_feats: list[Tensor] = []
+        all_heatmaps: list[Tensor] = []
+        for stack, (hourglass, head) in enumerate(zip(self.hourglasses, self.heads, strict=True)):
+            pyramid = cast(Hourglass, hourglass).pyramid(x)
+            for level, inner_head in enumerate(self.inner_heads, -1 - len(self.inner_heads)):
+                coarse = inner_head(pyramid[level])[1]
+                all_heatmaps.append(interpolate(coarse, size=x.shape[-2:], mode="nearest"))
+            feats, heatmaps = head(pyramid[-1])
+            all_feats.append(feats)
+            all_heatmaps.append(heatmaps)
+            if stack < len(self.feedbacks):
+                x = self.feedbacks[stack](x, feats, heatmaps)
+        return all_feats, all_heatmaps
+
+    def _check(self, images: Tensor) -> None:
+        channels = self.config.in_channels
+        if images.ndim != 4 or images.shape[1] != channels:
+            raise InputError(
+                f"expected images [B, {channels}, H, W], got {list(images.shape)}; "
+                "a network for other channels is create_model(..., in_chans=...)"
+            )
+        step = STEM_STRIDE * 2**self.config.depth
+        height, width = images.shape[-2:]
+        if height % step or width % step or not height * width:
+            near = " or ".join(
+                f"{max(h, step)}x{max(w, step)}"
+                for h, w in (
+                    (height // step * step, width // step * step),
+                    (-(-height // step) * step, -(-width // step) * step),
+                )
+            )
+            raise InputError(
+                f"height and width must divide by {step} (stride {STEM_STRIDE} times "
+                f"2**{self.config.depth}), got {height}x{width}; the nearest that work: {near}"
+            )
+
+    # timm's interface, under timm's names.
+
+    @property
+    def num_features(self) -> int:
+        """Channels of the features that the heatmaps are read from."""
+        return self.config.num_feats
+
+    @property
+    def num_classes(self) -> int:
+        """K, under timm's name."""
+        return self.config.num_keypoints
+
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:  # Any: timm's own untyped records
+        """One tap of stride 4 a stack: channels, reduction, module name."""
+        return [
+            {"num_chs": self.num_features, "reduction": STEM_STRIDE, "module": f"heads.{stack}"}
+            for stack in range(self.config.num_stacks)
+        ]
+
+    @property
+    def pretrained_cfg(self) -> dict[str, Any]:  # Any: timm's own untyped record
+        """The input contract as timm writes it."""
+        return {
+            "num_classes": self.num_classes,
+            "input_size": (self.config.in_channels, *self.input.size),
+            "mean": self.input.mean,
+            "std": self.input.std,
+            "interpolation": "bilinear",
+            "first_conv": "stem.conv",
+            "classifier": tuple(f"heads.{i}.heatmaps" for i in range(self.config.num_stacks)),
+        }
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Return the last stack's features, [B, num_feats, H/4, W/4]."""
+        return self._run(images)[0][-1]
+
+    def forward_head(self, feats: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return the last heatmaps of the last features, [B, K, H/4, W/4].
+
+        Args:
+            feats: What `forward_features` gave, [B, num_feats, H/4, W/4].
+            pre_logits: Return the features themselves.
+        """
+        head = self.heads[-1]
+        return feats if pre_logits else cast(SupervisionHead, head).heatmaps(feats)
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Return the features of chosen stacks, and the last stack's.
+
+        Args:
+            x: Normalized pictures, [B, in_channels, H, W].
+            indices: Stacks to return: a list, the last n, or all.
+            norm: Without effect: the features have passed their batch norm.
+            stop_early: Without effect: every stack runs.
+            output_fmt: "NCHW", the only one.
+            intermediates_only: Leave the last features out.
+
+        Returns:
+            The features [B, num_feats, H/4, W/4] of each chosen stack; unless
+            `intermediates_only`, a pair of the last stack's features and that list.
+
+        Raises:
+            ConfigError: Another format is asked for, or a stack that does not exist.
+        """
+        if output_fmt != "NCHW":
+            raise ConfigError(f"output_fmt must be 'NCHW', got {output_fmt!r}")
+        stacks = self.config.num_stacks
+        chosen = range(stacks)[-indices:] if isinstance(indices, int) else indices or range(stacks)
+        if any(not -stacks <= index < stacks for index in chosen):
+            raise ConfigError(f"indices {list(chosen)} must name stacks 0 to {stacks - 1}")
+        feats = self._run(x)[0]
+        taken = [feats[index] for index in chosen]
+        return taken if intermediates_only else (feats[-1], taken)
+
+    def get_classifier(self) -> tuple[nn.Module, ...]:
+        """Return the layers that make heatmaps, first stack to last."""
+        heads = [*self.inner_heads, *self.heads]
+        return tuple(cast(SupervisionHead, head).heatmaps for head in heads)
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Give every stack new, random heatmap layers, and new layers that feed them back.
+
+        Args:
+            num_classes: The new K.
+            global_pool: Without effect: heatmaps are never pooled.
+        """
+        feats = self.config.num_feats
+        like = self.stem.conv.weight
+        self.config = replace(self.config, num_keypoints=num_classes)
+        for head in (*self.inner_heads, *self.heads):
+            head.heatmaps = nn.Conv2d(feats, num_classes, 1).to(like)
+        for feedback in self.feedbacks:
+            feedback.heatmaps = nn.Conv2d(num_classes, feats, 1).to(like)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade time for memory in training: keep only each residual's input."""
+        for module in self.modules():
+            if isinstance(module, Residuals):
+                module.grad_checkpointing = enable
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # Any: timm's own format
+        """Return patterns that group parameters from stem to last stack, for layer decay.
+
+        Args:
+            coarse: Without effect: the groups are the stem and the stacks.
+        """
+        return {
+            "stem": r"^stem",
+            "blocks": [
+                (r"^(?:hourglasses|heads|feedbacks)\.(\d+)", None),
+                (r"^inner_heads", (0,)),
+            ],
+        }

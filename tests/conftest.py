@@ -1,0 +1,82 @@
+"""What the tests share: no network, small networks, made-up people, and the shared assets."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hgzoo.config import InputSpec, ModelConfig, OutputSpec
+from hgzoo.model import StackedHourglass
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Refuse every connection that leaves the machine."""
+    if request.node.get_closest_marker("network"):
+        return
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        local = isinstance(address, str | bytes) or address[0] in ("127.0.0.1", "::1", "localhost")
+        if not local:
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """The folder with data/ and golden/, or a skip that says how to get it."""
+    folder = os.environ.get("HGZOO_TEST_ASSETS")
+    if not folder:
+        pytest.skip("HGZOO_TEST_ASSETS does not name the folder with data/ and golden/")
+    return Path(folder).resolve()
+
+
+def small_config(**changes: Any) -> ModelConfig:
+    """Two stacks of four features, for inputs of multiples of 16."""
+    values: dict[str, Any] = {
+        "num_stacks": 2,
+        "num_feats": 4,
+        "depth": 2,
+        "stem_channels": (2, 4, 4, 4),
+        "num_keypoints": 14,
+        **changes,
+    }
+    return ModelConfig(**values)
+
+
+def small_model(**changes: Any) -> StackedHourglass:
+    """A small network with LSP's keypoints for 32 high, 48 wide pictures."""
+    return StackedHourglass(
+        small_config(**changes),
+        input=InputSpec(size=(32, 48), mean=(0.5, 0.4, 0.3)),
+        output=OutputSpec(heatmaps="logits", skeleton="lsp", decoder="taylor"),
+    )
+
+
+@pytest.fixture
+def picture_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a picture of noise and return its path."""
+
+    def write(name: str = "noise.png", *, width: int = 60, height: int = 40, **save: Any) -> Path:
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        path = tmp_path / name
+        Image.fromarray(noise).save(path, **save)
+        return path
+
+    return write
