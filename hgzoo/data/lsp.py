@@ -1,0 +1,104 @@
+"""Leeds Sports Pose and its extended training set, as published (Johnson and Everingham).
+
+Two folders, each with `images/` and `joints.mat`: "lsp" (BMVC 2010; pictures im0001.jpg on) and
+"lspet" (CVPR 2011; im00001.jpg on). Keypoints in the files are 1-based. Their flags have opposite
+senses: in LSP 1 marks a hidden joint, whose place is still known; in LSPET 1 marks a labeled one,
+and the others hold junk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgzoo.data.samples import Sample, sample_from_keypoints
+from hgzoo.errors import DataError, require
+
+TEST_COPIES = frozenset({175, 210, 285, 371, 412, 483, 492, 535, 550, 670})
+"""LSP training pictures that nearly repeat a test picture: never trained on."""
+
+
+def lsp_train(root: Path) -> list[Sample]:
+    """Read LSP pictures 1 to 800, less the near copies of test pictures.
+
+    Args:
+        root: The folder that holds "lsp".
+
+    Raises:
+        DataError: A file is missing or damaged.
+    """
+    return _lsp(root, (n for n in range(1, 801) if n not in TEST_COPIES))
+
+
+def lsp_validation(root: Path) -> list[Sample]:
+    """Read LSP training pictures 801 to 1000, held out to choose by.
+
+    Args:
+        root: The folder that holds "lsp".
+
+    Raises:
+        DataError: A file is missing or damaged.
+    """
+    return _lsp(root, range(801, 1001))
+
+
+def lspet_train(root: Path) -> list[Sample]:
+    """Read LSPET pictures 1 to 9700; people with fewer than two labeled joints are left out.
+
+    Args:
+        root: The folder that holds "lspet".
+
+    Raises:
+        DataError: A file is missing or damaged.
+    """
+    folder = root / "lspet"
+    joints = _joints(folder, axes=(2, 0, 1))  # [N, K, 3]
+    samples = []
+    for number in range(1, min(9700, len(joints)) + 1):
+        keypoints, flag = joints[number - 1, :, :2] - 1, joints[number - 1, :, 2]
+        visible = (flag == 1) & np.isfinite(keypoints).all(1)
+        if visible.sum() >= 2 and np.ptp(keypoints[visible], axis=0).max() > 0:
+            path = _picture(folder, f"im{number:05d}.jpg")
+            samples.append(sample_from_keypoints(path, keypoints, visible))
+    return samples
+
+
+def _lsp(root: Path, numbers: Iterable[int]) -> list[Sample]:
+    folder = root / "lsp"
+    joints = _joints(folder, axes=(2, 1, 0))  # [N, K, 3]
+    everyone = np.ones(joints.shape[1], bool)
+    return [
+        sample_from_keypoints(
+            _picture(folder, f"im{number:04d}.jpg"), joints[number - 1, :, :2] - 1, everyone
+        )
+        for number in numbers
+        if number <= len(joints)
+    ]
+
+
+def _joints(folder: Path, *, axes: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Read joints.mat as [N, K, 3]."""
+    path = folder / "joints.mat"
+    matlab = require("scipy.io.matlab", extra="train")
+    if not path.is_file():
+        raise DataError(
+            f"{path} is missing; give the folder that holds {folder.name}/joints.mat and "
+            f"{folder.name}/images, as published"
+        )
+    try:
+        joints = np.asarray(matlab.loadmat(path)["joints"], np.float64).transpose(axes)
+    except (OSError, ValueError, KeyError, TypeError, matlab.MatReadError) as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+    if joints.shape[1:] != (14, 3):
+        raise DataError(f"{path} should hold 14 joints of 3 numbers, has {joints.shape[1:]}")
+    return joints
+
+
+def _picture(folder: Path, name: str) -> Path:
+    path = folder / "images" / name
+    if not path.is_file():
+        raise DataError(f"{path} is missing")
+    return path

@@ -1,0 +1,181 @@
+"""Sample to crop: what a network is shown of an annotated person."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from hgzoo.config import AugmentConfig, InputSpec
+from hgzoo.data.samples import Sample
+from hgzoo.geometry import LUMA, MPII_PERSON_PIXELS, Crop, flip_keypoints, to_tensor
+from hgzoo.pictures import load
+
+
+class Batch(NamedTuple):
+    """Crops and their keypoints.
+
+    Attributes:
+        images: [B, 3, H, W], uint8.
+        keypoints: (x, y), [B, K, 2], crop pixels, float32.
+        visible: Annotated, usable and inside the crop, [B, K] bool.
+        index: Which samples they are, [B].
+    """
+
+    images: Tensor
+    keypoints: Tensor
+    visible: Tensor
+    index: Tensor  # type: ignore[assignment]  # tuple has a method of this name
+
+
+Item = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], int]
+
+
+class Crops(Dataset[Item]):
+    """Samples as crops, augmented where a table says how.
+
+    Asked for (showing, index), it draws the same random numbers each time: training that was
+    interrupted goes on as if it had not been.
+
+    Args:
+        samples: The people.
+        spec: Size and padding of the crops.
+        flip_index: `Skeleton.flip_index`.
+        augment: Random changes; None shows every person as annotated.
+        seed: Of the random changes.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        *,
+        spec: InputSpec,
+        flip_index: list[int],
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.samples = samples
+        self.spec = spec
+        self.flip_index = flip_index
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Return the number of people."""
+        return len(self.samples)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        """Return crop [H, W, 3], keypoints [K, 2] in crop pixels, visible [K], and the index."""
+        showing, index = key
+        sample = self.samples[index]
+        picture = load(sample.path)
+        if self.augment is None:
+            crop = crop_of(sample, self.spec)
+            image, xy, visible = crop.warp(picture), crop.to_crop(sample.keypoints), sample.visible
+        else:
+            random = np.random.default_rng((self.seed, showing, index))
+            crop = random_crop(sample, self.spec, self.augment, random)
+            image, xy = crop.warp(picture), crop.to_crop(sample.keypoints)
+            visible = sample.visible
+            if random.random() < self.augment.flip_prob:
+                image = image[:, ::-1]
+                xy = flip_keypoints(xy, width=image.shape[1], flip_index=self.flip_index)
+                visible = visible[self.flip_index]
+            image = random_color(image, self.augment, random)
+        height, width = self.spec.size
+        inside = ((xy >= -0.5) & (xy <= [width - 0.5, height - 0.5])).all(1)
+        return np.ascontiguousarray(image), xy, visible & inside, index
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Stack items into a batch; the pictures keep their channels last in memory."""
+    images, xy, visible, index = zip(*items, strict=True)
+    return Batch(
+        images=to_tensor(np.stack(images)),
+        keypoints=torch.from_numpy(np.stack(xy)).float(),
+        visible=torch.from_numpy(np.stack(visible)),
+        index=torch.tensor(index),
+    )
+
+
+def loader(
+    crops: Crops, batches: Iterable[Sequence[tuple[int, int]]], *, workers: int = 0
+) -> DataLoader[Item]:
+    """Read crops in batches, in this process or beside it.
+
+    Args:
+        crops: The samples.
+        batches: Keys of each batch: a list, or an `EpochBatches`.
+        workers: Processes that read; 0 reads in this one.
+
+    Returns:
+        Yields a `Batch` for each list of keys.
+
+    With workers, OpenCV's own threads are switched off in this process: a forked worker would wait
+    forever for threads that the fork did not copy.
+    """
+    if workers:
+        cv2.setNumThreads(0)
+    return DataLoader(
+        crops,
+        batch_sampler=cast("Sampler[list[int]]", batches),
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_alone,
+    )
+
+
+def _leave_signals_alone(worker: int) -> None:
+    """Let the training process alone decide when to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def crop_of(sample: Sample, spec: InputSpec) -> Crop:
+    """Show a person as a network expects it: upright, centered, padded."""
+    return Crop.from_center_scale(sample.center, sample.scale * spec.box_padding, size=spec.size)
+
+
+def random_crop(
+    sample: Sample, spec: InputSpec, augment: AugmentConfig, random: np.random.Generator
+) -> Crop:
+    """Draw a crop of random scale, rotation and shift (paper, Section 3.4)."""
+    scale_sd, turn_sd = random.standard_normal(2)
+    shift = random.standard_normal(2) * augment.shift_std * sample.scale * MPII_PERSON_PIXELS
+    zoom = 2.0 ** (augment.scale_std * np.clip(scale_sd, -augment.scale_clip, augment.scale_clip))
+    turn = np.clip(turn_sd, -augment.rotation_clip, augment.rotation_clip) * augment.rotation_std
+    turned = random.random() < augment.rotation_prob
+    x, y = np.array(sample.center) + shift
+    return Crop.from_center_scale(
+        (float(x), float(y)),
+        sample.scale * spec.box_padding * float(zoom),
+        size=spec.size,
+        rotation=float(turn) if turned else 0.0,
+    )
+
+
+def random_color(
+    image: NDArray[np.uint8], augment: AugmentConfig, random: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Multiply each channel by a random number, and take the color away now and then.
+
+    Args:
+        image: [H, W, 3], RGB, 0..255.
+        augment: The ranges.
+        random: Where the numbers come from.
+
+    Returns:
+        [H, W, 3], 0..255, clipped.
+    """
+    gains = random.uniform(*augment.color, size=3)
+    if random.random() < augment.gray_prob:
+        image = np.repeat((image @ np.array(LUMA))[..., None], 3, axis=2).astype(np.uint8)
+    table = np.clip(np.arange(256)[:, None] * gains, 0, 255).astype(np.uint8)  # [256, 3]
+    return table[image, np.arange(3)]

@@ -1,0 +1,49 @@
+"""Made-up people in the published layouts of LSP and LSPET."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+
+def keypoints(number: int, *, width: int, height: int) -> np.ndarray:
+    """Return [number, 14, 2], 0-based, inside a picture."""
+    random = np.random.default_rng(number)
+    return random.uniform([6, 6], [width - 6, height - 6], (number, 14, 2))
+
+
+def write_lsp(root: Path, *, number: int = 1000, width: int = 40, height: int = 56) -> np.ndarray:
+    """Write lsp/ with bright dots at the keypoints; return them, 0-based."""
+    xy = keypoints(number, width=width, height=height)
+    hidden = np.zeros((number, 14, 1))
+    hidden[:, 3] = 1.0
+    _write(root / "lsp", xy, digits=4, width=width, height=height)
+    joints = np.concatenate([xy + 1, hidden], axis=2).transpose(2, 1, 0)  # [3, 14, N]
+    scipy.io.savemat(root / "lsp" / "joints.mat", {"joints": joints})
+    return xy
+
+
+def write_lspet(root: Path, *, number: int = 6, width: int = 40, height: int = 56) -> np.ndarray:
+    """Write lspet/ whose keypoint 3 is never labeled and holds junk; return the keypoints."""
+    xy = keypoints(number, width=width, height=height)
+    labeled = np.ones((number, 14, 1))
+    labeled[:, 3] = 0.0
+    written = xy.copy()
+    written[:, 3] = -500.0
+    _write(root / "lspet", xy, digits=5, width=width, height=height)
+    joints = np.concatenate([written + 1, labeled], axis=2).transpose(1, 2, 0)  # [14, 3, N]
+    scipy.io.savemat(root / "lspet" / "joints.mat", {"joints": joints})
+    return xy
+
+
+def _write(folder: Path, xy: np.ndarray, *, digits: int, width: int, height: int) -> None:
+    (folder / "images").mkdir(parents=True)
+    for index, points in enumerate(xy):
+        picture = np.full((height, width, 3), 90, np.uint8)
+        for number, (x, y) in enumerate(points.round().astype(int)):
+            picture[y - 1 : y + 2, x - 1 : x + 2] = (255, 17 * number, 0)
+        name = f"im{index + 1:0{digits}d}.jpg"
+        Image.fromarray(picture).save(folder / "images" / name, quality=95)

@@ -1,0 +1,220 @@
+"""Annotations as published, and the crops made of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hgzoo.config import AugmentConfig, InputSpec
+from hgzoo.data import TRAINING_SETS, VALIDATION_SETS, Crops, EpochBatches, Sample, loader
+from hgzoo.data.lsp import TEST_COPIES
+from hgzoo.data.samples import sample_from_keypoints
+from hgzoo.data.transforms import random_color, random_crop
+from hgzoo.errors import DataError
+from hgzoo.skeletons import SKELETONS
+from tests.people import write_lsp, write_lspet
+
+SPEC = InputSpec(size=(64, 48))
+FLIP = SKELETONS["lsp"].flip_index
+STILL = AugmentConfig(
+    scale_std=0.0, rotation_prob=0.0, shift_std=0.0, flip_prob=0.0, color=(1.0, 1.0), gray_prob=0.0
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("datasets")
+    write_lsp(folder)
+    write_lspet(folder)
+    return folder
+
+
+def test_lsp_is_read_0_based_and_hidden_joints_count(root: Path) -> None:
+    samples = VALIDATION_SETS["lsp"](root)
+    assert len(samples) == 200
+    assert samples[0].path.name == "im0801.jpg"
+    from tests.people import keypoints
+
+    np.testing.assert_allclose(
+        samples[0].keypoints, keypoints(1000, width=40, height=56)[800], atol=1e-9
+    )
+    assert samples[0].visible.all()
+
+
+def test_near_copies_of_test_pictures_are_left_out(root: Path) -> None:
+    numbers = {int(sample.path.stem[2:]) for sample in TRAINING_SETS["lsp"](root)}
+    assert numbers == set(range(1, 801)) - TEST_COPIES
+    assert len(numbers) == 790
+
+
+def test_lspet_flags_have_the_opposite_sense(root: Path) -> None:
+    samples = TRAINING_SETS["lspet"](root)
+    assert len(samples) == 6
+    assert [bool(seen) for seen in samples[0].visible] == [index != 3 for index in range(14)]
+
+
+def test_center_and_scale_come_from_the_visible_joints() -> None:
+    xy = np.array([[10.0, 20.0], [40.0, 80.0], [-900.0, 3.0]])
+    sample = sample_from_keypoints(Path("x.jpg"), xy, np.array([True, True, False]))
+    assert sample.center == (25.0, 50.0)
+    assert sample.scale == 60 / 200
+
+
+def test_a_person_without_extent_is_refused() -> None:
+    with pytest.raises(DataError, match="two visible keypoints"):
+        sample_from_keypoints(Path("x.jpg"), np.ones((3, 2)), np.ones(3, bool))
+
+
+def test_a_missing_folder_says_what_belongs_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the folder that holds lsp/joints\.mat"):
+        TRAINING_SETS["lsp"](tmp_path)
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lsp").mkdir()
+    (tmp_path / "lsp" / "joints.mat").write_bytes(b"not a matrix")
+    with pytest.raises(DataError, match="damaged"):
+        TRAINING_SETS["lsp"](tmp_path)
+
+
+def test_a_missing_picture_is_named(tmp_path: Path) -> None:
+    write_lspet(tmp_path, number=2)
+    (tmp_path / "lspet" / "images" / "im00002.jpg").unlink()
+    with pytest.raises(DataError, match=r"im00002\.jpg is missing"):
+        TRAINING_SETS["lspet"](tmp_path)
+
+
+def crops(samples: list[Sample], augment: AugmentConfig | None) -> Crops:
+    return Crops(samples, spec=SPEC, flip_index=FLIP, augment=augment, seed=3)
+
+
+def test_no_augmentation_is_the_plain_crop(root: Path) -> None:
+    samples = TRAINING_SETS["lspet"](root)
+    plain, still = crops(samples, None)[0, 1], crops(samples, STILL)[0, 1]
+    for one, other in zip(plain, still, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_keypoints_follow_the_picture_through_every_augmentation(tmp_path: Path) -> None:
+    """A bright square is found where its keypoint says, however the crop was drawn."""
+    strong = AugmentConfig(rotation_prob=1.0, shift_std=0.1, color=(0.9, 1.1))
+    picture = np.zeros((90, 120, 3), np.uint8)
+    picture[37:44, 67:74] = 255
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    xy = np.tile([[30.0, 10.0]], (14, 1))
+    xy[0], xy[12] = (90.0, 80.0), (70.0, 40.0)  # 12 is the neck, which no flip renames
+    data = crops([sample_from_keypoints(tmp_path / "a.png", xy, np.ones(14, bool))], strong)
+    errors = []
+    for showing in range(40):
+        image, found, _, _ = data[showing, 0]
+        if ((found[12] > 8) & (found[12] < (40, 56))).all():
+            weight = image.sum(2, dtype=float)
+            rows, columns = np.indices(weight.shape)
+            middle = (weight * columns).sum() / weight.sum(), (weight * rows).sum() / weight.sum()
+            errors.append(np.abs(found[12] - middle).max())
+    assert len(errors) > 20
+    assert max(errors) < 0.3
+
+
+def test_a_flip_mirrors_the_picture_and_swaps_names(root: Path) -> None:
+    samples = TRAINING_SETS["lspet"](root)
+    image, xy, visible, _ = crops(samples, STILL)[0, 0]
+    mirrored, swapped, seen, _ = crops(samples, replace(STILL, flip_prob=1.0))[0, 0]
+    np.testing.assert_array_equal(mirrored, image[:, ::-1])
+    np.testing.assert_allclose(swapped[5], [48 - 1 - xy[0, 0], xy[0, 1]])
+    assert seen.tolist() == visible[FLIP].tolist()
+
+
+def test_the_same_showing_is_the_same_crop_and_another_is_not(root: Path) -> None:
+    data = crops(TRAINING_SETS["lspet"](root), AugmentConfig())
+    np.testing.assert_array_equal(data[4, 2][0], data[4, 2][0])
+    assert not np.array_equal(data[4, 2][0], data[5, 2][0])
+
+
+def test_keypoints_outside_the_crop_are_not_visible(root: Path) -> None:
+    data = crops(TRAINING_SETS["lspet"](root), replace(STILL, shift_std=1.0))
+    hidden = 0
+    for showing in range(10):
+        _, xy, visible, _ = data[showing, 0]
+        outside = (xy < -0.5).any(1) | (xy[:, 0] > 47.5) | (xy[:, 1] > 63.5)
+        assert not (visible & outside).any()
+        hidden += int(outside.sum())
+    assert hidden > 0
+
+
+def test_random_scale_and_rotation_keep_their_limits() -> None:
+    sample = sample_from_keypoints(Path("x"), np.array([[0.0, 0.0], [9.0, 99.0]]), np.ones(2, bool))
+    random = np.random.default_rng(0)
+    augment = AugmentConfig(scale_std=0.25, rotation_std=30.0, rotation_prob=0.4)
+    drawn = [random_crop(sample, SPEC, augment, random) for _ in range(400)]
+    zooms = np.array([crop.extent[0] for crop in drawn]) / (sample.scale * 200 * SPEC.box_padding)
+    turns = np.array([crop.rotation for crop in drawn])
+    assert 2**-0.5 <= zooms.min() < 0.8
+    assert 1.3 < zooms.max() <= 2**0.5
+    assert 40 < np.abs(turns).max() <= 60
+    assert 0.5 < (turns == 0).mean() < 0.7
+
+
+def test_color_gains_are_per_channel_and_clipped() -> None:
+    image = np.full((2, 3, 3), 200, np.uint8)
+    out = random_color(image, AugmentConfig(color=(0.6, 1.4)), np.random.default_rng(1))
+    assert len(set(out[0, 0].tolist())) == 3
+    assert (out == out[0, 0]).all()
+    bright = random_color(image, AugmentConfig(color=(2.0, 2.0)), np.random.default_rng(1))
+    assert (bright == 255).all()
+
+
+def test_gray_pictures_have_equal_channels() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (4, 5, 3), dtype=np.uint8)
+    config = AugmentConfig(color=(1.0, 1.0), gray_prob=1.0)
+    out = random_color(image, config, np.random.default_rng(0))
+    assert (out == out[..., :1]).all()
+
+
+def test_an_epoch_shows_each_sample_as_often_as_asked() -> None:
+    batches = EpochBatches([1, 3, 2], batch_size=2, seed=0)
+    keys = [key for batch in batches for key in batch]
+    assert sorted(index for _, index in keys) == [0, 1, 1, 1, 2, 2]
+    assert len(set(keys)) == 6
+
+
+def test_epochs_differ_and_repeat_exactly() -> None:
+    batches = EpochBatches([1] * 20, batch_size=3, seed=0)
+    first = list(batches)
+    assert list(batches) == first
+    assert len(first) == len(batches) == 6
+    batches.epoch = 1
+    assert [[i for _, i in batch] for batch in batches] != [[i for _, i in b] for b in first]
+
+
+def test_skipping_leaves_out_the_first_batches() -> None:
+    batches = EpochBatches([1] * 20, batch_size=3, seed=0)
+    whole = list(batches)
+    batches.skip = 4
+    assert list(batches) == whole[4:]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_hold_bytes_and_keypoints(root: Path, workers: int) -> None:
+    data = crops(TRAINING_SETS["lspet"](root), None)
+    (batch,) = loader(data, [[(0, 1), (0, 0)]], workers=workers)
+    assert batch.images.shape == (2, 3, 64, 48)
+    assert batch.images.dtype == torch.uint8
+    assert batch.keypoints.shape == (2, 14, 2)
+    assert batch.visible.dtype == torch.bool
+    assert batch.index.tolist() == [1, 0]
+
+
+def test_the_published_files_are_read(assets: Path) -> None:
+    root = assets / "data"
+    sizes = {name: len(read(root)) for name, read in TRAINING_SETS.items()}
+    assert sizes == {"lsp": 790, "lspet": 9700}
+    people = VALIDATION_SETS["lsp"](root)
+    assert len(people) == 200
+    extents = [200 * sample.scale for sample in people]
+    assert 120 < np.median(extents) < 145  # published: person extent about 150 pixels, 132 here
+    heads_up = [s.keypoints[13, 1] < s.keypoints[[0, 5], 1].mean() for s in people]
+    assert np.mean(heads_up) > 0.8
