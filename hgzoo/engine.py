@@ -1,0 +1,247 @@
+"""Training and judging: `fit` and `evaluate`, two plain loops on Hugging Face accelerate."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hgzoo import hub, metrics
+from hgzoo.config import EvalConfig, Recipe
+from hgzoo.data import Batch, Crops, Sample, crop_of, loader
+from hgzoo.decoders import argmax, heights
+from hgzoo.errors import ConfigError
+from hgzoo.geometry import crop_to_heatmap
+from hgzoo.inference import autocast, read_keypoints
+from hgzoo.model import StackedHourglass
+from hgzoo.progress import bar
+from hgzoo.run import Options, Run
+from hgzoo.skeletons import Skeleton
+
+logger = logging.getLogger(__name__)
+
+PCK_EVERY = 10
+"""Steps between two looks at the training PCK, which costs a decoding."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """How good a network is on a set.
+
+    Attributes:
+        keypoints: Percent of correct keypoints, by name.
+        groups: The same by row of the usual table, and their "mean".
+        predicted: (x, y), [N, K, 2], picture pixels.
+        scores: [N, K].
+    """
+
+    keypoints: dict[str, float]
+    groups: dict[str, float]
+    predicted: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+    @property
+    def mean(self) -> float:
+        """The figure that epochs are compared by, percent."""
+        return self.groups["mean"]
+
+
+def fit(
+    recipe: Recipe,
+    model: StackedHourglass,
+    *,
+    train: Sequence[tuple[Sequence[Sample], int]],
+    validation: Sequence[Sample],
+    out: str | Path,
+    resume: bool = False,
+    options: Options | None = None,
+) -> Report | None:
+    """Train a network as its recipe says.
+
+    Args:
+        recipe: What to do.
+        model: The network; changed in place, and left with its last weights (not the best).
+        train: Sets of samples, and how often an epoch shows each.
+        validation: Samples to choose the best epoch by.
+        out: The run folder; `hgzoo.run` tells what it holds.
+        resume: Go on from its `last.pt`, to the same weights as without the interruption.
+        options: Precision, workers, progress bar.
+
+    Returns:
+        The report of the best weights, as `release.safetensors` has them; None where Ctrl-C
+        stopped the run, which `resume` continues.
+
+    Raises:
+        ConfigError: The recipe cannot be trained, or the folder holds another run.
+        WeightsError: There is no checkpoint to resume from, or it is damaged.
+        MissingExtraError: accelerate or timm is not installed.
+    """
+    options = options or Options()
+    run = Run(recipe, model, train, out=Path(out), options=options)
+    if resume:
+        run.restore()
+    else:
+        run.begin()
+    with _stop_on_signal() as stop:
+        while run.place.epoch < recipe.train.epochs and not stop.requested:
+            figures = _train_epoch(run, stop)
+            if stop.requested:
+                run.save()
+                break
+            report = evaluate(run.averaged, validation, recipe.eval, options=options)
+            judged = {f"val_{row}": value for row, value in report.groups.items()}
+            run.finish_epoch({**figures, **judged}, report.mean)
+    run.accelerator.end_training()
+    if stop.requested:
+        logger.warning("stopped in epoch %d; --resume goes on", run.place.epoch + 1)
+        return None
+    release = run.out / "release.safetensors"
+    hub.save(hub.load(run.out / "best.safetensors"), release, half=True)
+    return evaluate(hub.load(release), validation, recipe.eval, options=options)
+
+
+def evaluate(
+    model: StackedHourglass,
+    samples: Sequence[Sample],
+    config: EvalConfig,
+    *,
+    batch_size: int = 32,
+    decoder: str = "",
+    options: Options | None = None,
+) -> Report:
+    """Judge a network on annotated people.
+
+    Args:
+        model: The network, on any device; its mode is kept.
+        samples: The people.
+        config: Metric, threshold, flip test.
+        batch_size: Crops at a time.
+        decoder: A key of `hgzoo.decoders.DECODERS`; "" takes the one the weights come with.
+        options: Precision, workers, progress bar.
+
+    Returns:
+        Percent of correct keypoints, and the predictions in picture pixels.
+
+    Raises:
+        ConfigError: There are no samples, or the skeleton has no reference length.
+    """
+    options = options or Options()
+    if not samples:
+        raise ConfigError("there is nobody to judge by: the validation set is empty")
+    skeleton = model.output.skeleton_for(model.config.num_keypoints)
+    crops = Crops(samples, spec=model.input, flip_index=skeleton.flip_index)
+    order = [(0, index) for index in range(len(samples))]
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    predicted = np.zeros((len(samples), skeleton.num_keypoints, 2))
+    scores = np.zeros(predicted.shape[:2])
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    ready = loader(crops, batches, workers=options.workers)
+    for batch in bar(ready, "judging", show=options.progress):
+        with autocast(device, options.precision):
+            reading = read_keypoints(model, batch.images, flip=config.flip, decoder=decoder)
+        xy, score = (v.double().cpu().numpy() for v in (reading.xy, reading.score))
+        for row, index in enumerate(batch.index.tolist()):
+            crop = crop_of(samples[index], model.input)
+            predicted[index], scores[index] = crop.to_picture(xy[row]), score[row]
+    model.train(was_training)
+    return _report(predicted, scores, samples, skeleton, config)
+
+
+def _report(
+    predicted: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    samples: Sequence[Sample],
+    skeleton: Skeleton,
+    config: EvalConfig,
+) -> Report:
+    keypoints = np.stack([sample.keypoints for sample in samples])
+    visible = np.stack([sample.visible for sample in samples])
+    names = skeleton.keypoints
+    if not {"left_shoulder", "right_hip"} <= set(names):
+        raise ConfigError(
+            "PCK is measured in torso lengths; this skeleton has no left_shoulder and right_hip"
+        )
+    shoulder, hip = names.index("left_shoulder"), names.index("right_hip")
+    torso = metrics.torso_size(keypoints, left_shoulder=shoulder, right_hip=hip)
+    values = metrics.pck(predicted, keypoints, visible, torso, threshold=config.threshold)
+    return Report(
+        keypoints=dict(zip(names, values.tolist(), strict=True)),
+        groups=metrics.grouped(values, skeleton.groups),
+        predicted=predicted,
+        scores=scores,
+    )
+
+
+def _train_epoch(run: Run, stop: Stop) -> dict[str, float]:
+    """Pass over the training pictures once, or what is left of it; return loss, PCK and rate."""
+    run.batches.epoch, run.batches.skip = run.place.epoch, run.place.batch
+    run.model.train()
+    losses: list[float] = []
+    looks: list[float] = []
+    left = (len(run.batches) - run.place.batch) * run.config.batch_size
+    text = f"epoch {run.place.epoch + 1}/{run.config.epochs}"
+    show = run.options.progress and run.accelerator.is_main_process
+    with bar((), text, show=show, total=left, unit=" pictures") as shown:
+        for batch in run.loader:
+            loss, heatmaps = run.step(batch)
+            losses.append(float(loss))
+            if len(losses) % PCK_EVERY == 1:
+                looks.append(_batch_pck(run.model, batch, heatmaps))
+            figures = {"loss": float(np.mean(losses)), "pck": float(np.mean(looks))}
+            shown.set_postfix(figures, refresh=False)
+            shown.update(len(batch.index))
+            if stop.requested and run.complete:
+                break
+    return {**figures, "lr": run.optimizer.param_groups[0]["lr"]} if losses else {}
+
+
+def _batch_pck(model: StackedHourglass, batch: Batch, heatmaps: Tensor) -> float:
+    """Return the share of a batch's keypoints, percent, within a tenth of the person's extent."""
+    spec = model.input
+    xy, _ = argmax(heights(heatmaps, model.output.heatmaps))
+    true = crop_to_heatmap(batch.keypoints, spec.heatmap_stride)
+    near = (xy - true).norm(dim=-1) <= 0.1 * spec.heatmap_size[0] / spec.box_padding
+    right, count = (near & batch.visible).sum(), batch.visible.sum()
+    return 100.0 * float(right) / max(1, int(count))
+
+
+@dataclass
+class Stop:
+    """Whether somebody pressed Ctrl-C, or the machine asked the process to end."""
+
+    requested: bool = False
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[Stop]:
+    """Turn the first signal into a request to stop after the step; a second one stops at once."""
+    stop = Stop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def request(number: int, frame: object) -> None:
+        stop.requested = True
+        restore()
+
+    try:
+        for number in before:
+            signal.signal(number, request)
+    except ValueError:  # not the main thread: signals go elsewhere
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        restore()

@@ -1,0 +1,93 @@
+"""From crops to keypoints, the same way for evaluation and for prediction."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hgzoo.decoders import DECODERS, heights
+from hgzoo.errors import ConfigError, UnknownNameError
+from hgzoo.geometry import flip_heatmaps, heatmap_to_crop, normalize
+from hgzoo.model import StackedHourglass
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Run what follows in a number format, where torch knows an operation to be safe in it.
+
+    Args:
+        device: Where it runs.
+        precision: "bfloat16" is about twice as fast on processors that have it.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def move(model: StackedHourglass, device: str) -> StackedHourglass:
+    """Bring a network to a device.
+
+    Raises:
+        ConfigError: This machine has no such device.
+    """
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch raises both
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f'cannot run on device {device!r} ({reason}); "cpu" is safe') from error
+
+
+class Reading(NamedTuple):
+    """What a network says of a batch of crops.
+
+    Attributes:
+        xy: Keypoints (x, y), [B, K, 2], crop pixels.
+        score: [B, K]; in 0..1 for networks whose heatmaps are logits.
+        heights: Every stack's heatmaps as heights, first to last, each [B, K, H, W].
+    """
+
+    xy: Tensor
+    score: Tensor
+    heights: list[Tensor]
+
+
+@torch.inference_mode()
+def read_keypoints(
+    model: StackedHourglass, images: Tensor, *, flip: bool = False, decoder: str = ""
+) -> Reading:
+    """Run a network on crops and read the last stack's keypoints.
+
+    Args:
+        model: In evaluation mode, on any device.
+        images: Crops, [B, C, H, W], RGB 0..255, uint8.
+        flip: Average the heatmaps of each crop and of its mirror (paper, Section 3.4).
+        decoder: A key of `hgzoo.decoders.DECODERS`; "" takes the one the weights come with.
+
+    Returns:
+        Keypoints, scores and heatmaps, on the network's device.
+
+    Raises:
+        UnknownNameError: There is no such decoder.
+        InputError: The crops have a size the network cannot take.
+    """
+    name = decoder or model.output.decoder
+    if name not in DECODERS:
+        raise UnknownNameError("decoder", name, DECODERS)
+    parameter = next(model.parameters())
+    ready = normalize(images.to(parameter.device), model.input.mean, model.input.std)
+    stacks = _heights(model, ready)
+    if flip:
+        index = model.output.skeleton_for(model.config.num_keypoints).flip_index
+        mirrored = _heights(model, ready.flip(-1))
+        stacks = [
+            (one + flip_heatmaps(other, flip_index=index)) / 2
+            for one, other in zip(stacks, mirrored, strict=True)
+        ]
+    xy, score = DECODERS[name](stacks[-1])
+    return Reading(heatmap_to_crop(xy, model.input.heatmap_stride), score, stacks)
+
+
+def _heights(model: StackedHourglass, ready: Tensor) -> list[Tensor]:
+    return [heights(stack, model.output.heatmaps) for stack in model(ready)]

@@ -1,0 +1,313 @@
+"""The moving parts of one training run, and its folder on disk.
+
+A run folder holds, from its first minute: `recipe.json` (what it does; `hgzoo train` takes it),
+`versions.json` (with what), `metrics.jsonl` (one line an epoch), `last.pt` (where to go on) and
+`best.safetensors` (the weights of the best epoch so far); in the end also `release.safetensors`
+(the same in half precision).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hgzoo import hub, recipes
+from hgzoo.config import Recipe, TrainConfig
+from hgzoo.data import Batch, Crops, EpochBatches, Sample, loader
+from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError, require
+from hgzoo.files import atomic
+from hgzoo.geometry import crop_to_heatmap, normalize
+from hgzoo.inference import Precision, autocast
+from hgzoo.losses import LOSSES, stacked
+from hgzoo.model import StackedHourglass
+from hgzoo.optimization import make_ema, make_optimizer
+from hgzoo.targets import TARGETS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What belongs to the machine and not to the recipe.
+
+    Attributes:
+        precision: Number format of the forward pass; weights and losses are always float32.
+        workers: Processes that read pictures beside the training process.
+        progress: Show a progress bar.
+    """
+
+    precision: Precision = "float32"
+    workers: int = 0
+    progress: bool = True
+
+
+@dataclass
+class Place:
+    """Where training stands.
+
+    Attributes:
+        epoch: Being trained, from 0.
+        batch: Batches of that epoch that are done.
+        update: Steps of the optimizer so far.
+        best: The best validation figure so far, percent.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    update: int = 0
+    best: float = -1.0
+
+
+class Run:
+    """A network, its training pictures, optimizer, schedule and average, and where they stand.
+
+    Args:
+        recipe: What to do.
+        model: The network; changed in place.
+        train: Sets of samples, and how often an epoch shows each.
+        out: The run folder.
+        options: Precision, workers, progress bar.
+
+    Raises:
+        ConfigError: The recipe cannot be trained.
+        MissingExtraError: accelerate or timm is not installed.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: StackedHourglass,
+        train: Sequence[tuple[Sequence[Sample], int]],
+        *,
+        out: Path,
+        options: Options,
+    ) -> None:
+        config = recipe.train
+        check(recipe)
+        self.recipe, self.config, self.out, self.options = recipe, config, out, options
+        self.model = model
+        self.place = Place()
+        self.batches, crops = _shown(model, train, config)
+        accelerate = require("accelerate", extra="train")
+        curves = accelerate.utils.is_tensorboard_available()
+        self.accelerator = accelerate.Accelerator(
+            log_with="tensorboard" if curves else None, project_dir=out
+        )
+        model.set_grad_checkpointing(config.grad_checkpointing)
+        model.train().to(memory_format=torch.channels_last)
+        updates = len(self.batches) // config.accumulate
+        optimizer, self.scheduler = make_optimizer(model, config, updates=updates)
+        self.ema = make_ema(model, config)
+        self.wrapped, self.optimizer, self.loader = self.accelerator.prepare(
+            model, optimizer, loader(crops, self.batches, workers=options.workers)
+        )
+
+    @property
+    def averaged(self) -> StackedHourglass:
+        """The network that is judged: the running average, where there is one."""
+        averaged: StackedHourglass = self.ema.module if self.ema else self.model
+        return averaged
+
+    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Train on one batch.
+
+        The weights move where the gradients of `accumulate` batches are complete.
+
+        Args:
+            batch: Crops and keypoints.
+
+        Returns:
+            The loss, a scalar, and the last stack's heatmaps, [B, K, H, W].
+
+        Raises:
+            HgzooError: The loss is not a finite number.
+        """
+        config, spec = self.config, self.model.input
+        with autocast(batch.images.device, self.options.precision):
+            heatmaps = self.wrapped(normalize(batch.images, spec.mean, spec.std))
+        xy = crop_to_heatmap(batch.keypoints, spec.heatmap_stride)
+        loss = stacked(
+            heatmaps,
+            TARGETS[config.target](xy, spec.heatmap_size, config.sigma),
+            batch.visible,
+            loss=LOSSES[config.loss],
+            unlabeled=config.unlabeled,
+            hard_keypoints=config.hard_keypoints,
+        )
+        if not torch.isfinite(loss):
+            raise HgzooError(
+                f"the loss is {loss.item()} in epoch {self.place.epoch + 1}; lower lr, or set "
+                "clip_grad; the run folder keeps the last good checkpoint"
+            )
+        self.accelerator.backward(loss / config.accumulate)
+        self.place.batch += 1
+        if self.complete:
+            self._move()
+        return loss.detach(), heatmaps[-1].detach()
+
+    @property
+    def complete(self) -> bool:
+        """Whether no gradients wait for more batches: only then can a checkpoint be written."""
+        return self.place.batch % self.config.accumulate == 0
+
+    def _move(self) -> None:
+        if self.config.clip_grad:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_grad)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.place.update += 1
+        self.scheduler.step_update(self.place.update)
+        if self.ema:
+            self.ema.update(self.model, self.place.update)
+
+    def finish_epoch(self, figures: dict[str, float], mean: float) -> None:
+        """Keep the epoch's figures, its weights if they are the best, and the place.
+
+        Args:
+            figures: What to log.
+            mean: The validation figure that epochs are compared by, percent.
+        """
+        self.optimizer.zero_grad()  # gradients of an incomplete last group
+        self.place.epoch += 1
+        self.place.batch = 0
+        self.scheduler.step(self.place.epoch, mean)
+        if mean > self.place.best:
+            self.place.best = mean
+            hub.save(self.averaged, self.out / "best.safetensors")
+        record = {"epoch": self.place.epoch, **{k: round(v, 6) for k, v in figures.items()}}
+        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self.accelerator.log(figures, step=self.place.epoch)
+        self.save()
+        logger.info("epoch %d: %.2f (best %.2f)", self.place.epoch, mean, self.place.best)
+
+    def begin(self) -> None:
+        """Start a new run folder.
+
+        Raises:
+            ConfigError: The folder holds a run already.
+        """
+        if (self.out / "last.pt").exists():
+            raise ConfigError(f"{self.out} holds a run; add --resume, or choose another --out")
+        _write_json(self.out / "recipe.json", recipes.to_table(self.recipe))
+        (self.out / "metrics.jsonl").unlink(missing_ok=True)
+        self._describe()
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {
+            "place": asdict(self.place),
+            "recipe": self._recipe_text(),
+            "model": self.model.state_dict(),
+            "ema": self.ema.module.state_dict() if self.ema else {},
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+        with atomic(self.out / "last.pt") as temporary:
+            torch.save(state, temporary)
+
+    def restore(self) -> None:
+        """Go back to where the checkpoint was written.
+
+        Raises:
+            WeightsError: There is no checkpoint, or it is damaged.
+            ConfigError: It belongs to another recipe.
+        """
+        path = self.out / "last.pt"
+        if not path.is_file():
+            raise WeightsError(f"there is no {path} to resume from; leave --resume out to start")
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            recipe, place = state["recipe"], Place(**state["place"])
+        except (RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError) as error:
+            raise WeightsError(f"{path} is damaged: {error}") from error
+        except pickle.UnpicklingError as error:
+            raise WeightsError(
+                f"{path} holds more than weights and was not opened: {error}"
+            ) from error
+        if recipe != self._recipe_text():
+            raise ConfigError(
+                f"{self.out} was started with another recipe; "
+                f"resume with {self.out / 'recipe.json'}"
+            )
+        self.place = place
+        self.model.load_state_dict(state["model"])
+        if self.ema:
+            self.ema.module.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self._describe()
+
+    def _recipe_text(self) -> str:
+        return json.dumps(recipes.to_table(self.recipe), sort_keys=True)
+
+    def _describe(self) -> None:
+        packages = ("hgzoo", "torch", "timm", "accelerate", "numpy", "opencv-python", "pillow")
+        versions = {name: _version(name) for name in packages}
+        _write_json(self.out / "versions.json", {"python": sys.version.split()[0], **versions})
+        self.accelerator.init_trackers("tensorboard")
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse a recipe that cannot be trained, before anything is read or built.
+
+    Raises:
+        UnknownNameError: A loss or target of that name does not exist.
+        ConfigError: The loss trains another kind of heatmaps than [output] promises.
+    """
+    config = recipe.train
+    if config.loss not in LOSSES:
+        raise UnknownNameError("loss", config.loss, LOSSES)
+    if config.target not in TARGETS:
+        raise UnknownNameError("target", config.target, TARGETS)
+    trains = LOSSES[config.loss].trains
+    if trains != recipe.output.heatmaps:
+        raise ConfigError(
+            f'the loss {config.loss} trains heatmaps that are {trains}; set heatmaps = "{trains}" '
+            "in [output]"
+        )
+
+
+def _shown(
+    model: StackedHourglass, train: Sequence[tuple[Sequence[Sample], int]], config: TrainConfig
+) -> tuple[EpochBatches, Crops]:
+    """Return the order of the training pictures, and the crops of them."""
+    samples = [sample for group, _ in train for sample in group]
+    repeats = [times for group, times in train for _ in group]
+    batches = EpochBatches(repeats, batch_size=config.batch_size, seed=config.seed)
+    if len(batches) < config.accumulate:
+        raise ConfigError(
+            f"{len(batches.indices)} training pictures are too few for {config.accumulate} "
+            f"batches of {config.batch_size}; lower batch_size"
+        )
+    skeleton = model.output.skeleton_for(model.config.num_keypoints)
+    crops = Crops(
+        samples,
+        spec=model.input,
+        flip_index=skeleton.flip_index,
+        augment=config.augment,
+        seed=config.seed,
+    )
+    return batches, crops
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _write_json(path: Path, table: dict[str, Any]) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")

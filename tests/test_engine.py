@@ -1,0 +1,303 @@
+"""Training and judging: two plain loops."""
+
+import json
+import os
+import pickle
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate.utils import is_tensorboard_available
+
+from hgzoo import engine, hub, recipes
+from hgzoo.config import AugmentConfig, EvalConfig, InputSpec, OutputSpec, Recipe, TrainConfig
+from hgzoo.data import TRAINING_SETS, Sample, sample_from_keypoints
+from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError
+from hgzoo.model import StackedHourglass
+from hgzoo.run import Options, Run
+from tests.conftest import small_config
+from tests.people import write_lspet
+
+QUIET = Options(progress=False)
+RECIPE = Recipe(
+    name="small",
+    summary="Small.",
+    model=small_config(num_feats=8, stem_channels=(2, 4, 8, 8)),
+    input=InputSpec(size=(32, 48)),
+    output=OutputSpec(heatmaps="logits", skeleton="lsp", decoder="taylor"),
+    train=TrainConfig(
+        loss="spatial_cross_entropy",
+        epochs=3,
+        batch_size=4,
+        lr=1e-2,
+        ema_decay=0.9,
+        clip_grad=1.0,
+        warmup_epochs=0.5,
+        augment=AugmentConfig(rotation_prob=0.5),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    root = tmp_path_factory.mktemp("people")
+    true = write_lspet(root, number=20)
+    samples = TRAINING_SETS["lspet"](root)
+    everyone = np.ones(14, bool)
+    return [
+        sample_from_keypoints(sample.path, xy, everyone)
+        for sample, xy in zip(samples, true, strict=True)
+    ]
+
+
+def changed(**train: object) -> Recipe:
+    return replace(RECIPE, train=replace(RECIPE.train, **train))
+
+
+def network(recipe: Recipe) -> StackedHourglass:
+    torch.manual_seed(0)
+    return StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
+
+
+def train(
+    recipe: Recipe, people: list[Sample], out: Path, *, resume: bool = False
+) -> engine.Report | None:
+    return engine.fit(
+        recipe,
+        network(recipe),
+        train=[(people[4:], 1)],
+        validation=people[:4],
+        out=out,
+        resume=resume,
+        options=QUIET,
+    )
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    state = torch.load(out / "last.pt", weights_only=True)
+    return {**state["model"], **{f"ema.{k}": v for k, v in state["ema"].items()}}
+
+
+def test_training_learns_the_pictures(people: list[Sample]) -> None:
+    """Judged on what it has seen, the error falls far below that of random weights."""
+    recipe = changed(epochs=40, lr=2e-2, augment=AugmentConfig(scale_std=0, rotation_prob=0))
+    model = network(recipe)
+    run = Run(recipe, model, [(people[:4], 1)], out=Path("unused"), options=QUIET)
+    (batch,) = run.loader
+    losses = [float(run.step(batch)[0]) for _ in range(40)]
+    assert losses[-1] < 0.85 * losses[0]
+
+
+def test_a_run_folder_holds_recipe_versions_metrics_and_weights(
+    people: list[Sample], tmp_path: Path
+) -> None:
+    report = train(RECIPE, people, tmp_path)
+    assert report is not None
+    assert recipes.read(tmp_path / "recipe.json") == RECIPE
+    if is_tensorboard_available():
+        assert list(tmp_path.rglob("events.out.tfevents*"))
+    versions = json.loads((tmp_path / "versions.json").read_text(encoding="utf-8"))
+    assert versions["torch"] == torch.__version__.partition("+")[0]
+    text = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert all(np.isfinite(line["loss"]) and 0 <= line["pck"] <= 100 for line in lines)
+    best = max(line["val_mean"] for line in lines)
+    model = hub.load(tmp_path / "best.safetensors")
+    assert engine.evaluate(model, people[:4], RECIPE.eval, options=QUIET).mean == pytest.approx(
+        best
+    )
+    model = hub.load(tmp_path / "release.safetensors")
+    again = engine.evaluate(model, people[:4], RECIPE.eval, options=QUIET)
+    assert report.groups == again.groups
+
+
+@pytest.mark.parametrize("steps", [2, 4, 7])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_resuming_ends_with_the_very_same_weights(
+    people: list[Sample],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    accumulate: int,
+) -> None:
+    recipe = changed(accumulate=accumulate)
+    train(recipe, people, tmp_path / "whole")
+    step, done = Run.step, []
+
+    def interrupted(self: Run, batch: object) -> object:
+        out = step(self, batch)
+        done.append(1)
+        if len(done) == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+        return out
+
+    monkeypatch.setattr(Run, "step", interrupted)
+    assert train(recipe, people, tmp_path / "parts") is None
+    report = train(recipe, people, tmp_path / "parts", resume=True)
+    assert report is not None
+    assert len(done) == 12
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
+
+
+def test_the_plateau_schedule_divides_the_rate_and_resumes(
+    people: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = changed(schedule="plateau", patience=1, warmup_epochs=0.0, epochs=5)
+    figures = iter([50.0, 40.0, 40.0, 40.0, 40.0])
+    step = Run.finish_epoch
+
+    def stalled(self: Run, line: dict[str, float], mean: float) -> None:
+        step(self, line, next(figures))
+        if self.place.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Run, "finish_epoch", stalled)
+    assert train(recipe, people, tmp_path) is None
+    train(recipe, people, tmp_path, resume=True)
+    lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    rates = [json.loads(line)["lr"] for line in lines]
+    assert rates == pytest.approx([1e-2, 1e-2, 1e-2, 2e-3, 2e-3])
+
+
+def test_ctrl_c_gives_the_signal_back(people: list[Sample], tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    train(changed(epochs=1), people, tmp_path)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_training_leaves_a_plain_network(people: list[Sample], tmp_path: Path) -> None:
+    model = network(RECIPE)
+    engine.fit(
+        changed(epochs=1),
+        model,
+        train=[(people, 1)],
+        validation=people[:4],
+        out=tmp_path,
+        options=Options(precision="bfloat16", progress=False),
+    )
+    heatmaps = model(torch.randn(1, 3, 32, 48))
+    assert heatmaps[0].dtype == torch.float32
+    assert "forward" not in vars(model)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(people: list[Sample], tmp_path: Path) -> None:
+    train(changed(epochs=1), people, tmp_path)
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(ConfigError, match="add --resume"):
+        train(changed(epochs=1), people, tmp_path)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_another_recipe_does_not_resume(people: list[Sample], tmp_path: Path) -> None:
+    train(changed(epochs=1), people, tmp_path)
+    with pytest.raises(ConfigError, match="another recipe"):
+        train(changed(epochs=1, lr=1.0), people, tmp_path, resume=True)
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("raise SystemExit('executed')",))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 broken", pickle.dumps(Hostile(), protocol=2)]
+)
+def test_a_damaged_or_hostile_checkpoint_is_refused(
+    people: list[Sample], tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "last.pt").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"last\.pt"):
+        train(RECIPE, people, tmp_path, resume=True)
+
+
+def test_nothing_to_resume_is_an_error(people: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="leave --resume out"):
+        train(RECIPE, people, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": "msee"}, "did you mean mse"),
+        ({"target": "gauss"}, "did you mean gaussian"),
+        ({"loss": "mse"}, 'set heatmaps = "heights"'),
+        ({"batch_size": 100}, "lower batch_size"),
+        ({"optimizer": "adamww"}, "timm refuses"),
+        ({"schedule": "cosinus"}, "timm refuses"),
+        ({"schedule": "plateau"}, "has no warm-up"),
+        ({"schedule": "none"}, "such as cosine"),
+    ],
+)
+def test_a_recipe_that_cannot_train_is_refused(
+    people: list[Sample], tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(changed(**change), people, tmp_path)
+    assert not (tmp_path / "last.pt").exists()
+
+
+def test_a_loss_that_explodes_stops_with_advice(people: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(HgzooError, match="lower lr"):
+        train(changed(lr=1e30, clip_grad=0.0, warmup_epochs=0.0), people, tmp_path)
+
+
+def test_judging_knows_a_perfect_network(
+    people: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heatmaps drawn at the true places give 100 percent, and nearly the true keypoints."""
+    from hgzoo.data import crop_of
+    from hgzoo.geometry import crop_to_heatmap
+    from hgzoo.targets import gaussian
+
+    model = network(RECIPE)
+    crops = np.stack([crop_of(p, RECIPE.input).to_crop(p.keypoints) for p in people])
+    where = iter(range(0, len(people), 8))
+
+    def perfect(images: torch.Tensor) -> list[torch.Tensor]:
+        start = next(where)
+        xy = torch.from_numpy(crops[start : start + 8]).float()
+        return [gaussian(crop_to_heatmap(xy, 4), (8, 12), 0.7).clamp_min(1e-6).log()]
+
+    monkeypatch.setattr(model, "forward", perfect)
+    report = engine.evaluate(model, people, EvalConfig(flip=False), batch_size=8, options=QUIET)
+    true = np.stack([person.keypoints for person in people])
+    error = np.abs(report.predicted - true)
+    assert np.median(error) < 0.1
+    assert error.max() < 4.0  # half a heatmap pixel, where a peak lies on the border
+    torso = np.linalg.norm(true[:, 9] - true[:, 2], axis=1)  # left shoulder to right hip
+    near = np.linalg.norm(report.predicted - true, axis=2) <= 0.2 * torso[:, None]
+    assert list(report.keypoints.values()) == pytest.approx(100 * near.mean(0))
+    rows = ("head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    assert report.mean == pytest.approx(np.mean([report.groups[row] for row in rows]))
+    assert report.groups["wrist"] == pytest.approx(100 * near[:, [6, 11]].mean())
+
+
+def test_judging_needs_people_and_a_torso(people: list[Sample]) -> None:
+    with pytest.raises(ConfigError, match="nobody to judge"):
+        engine.evaluate(network(RECIPE), [], EvalConfig(), options=QUIET)
+    nameless = replace(RECIPE, output=replace(RECIPE.output, skeleton=""))
+    with pytest.raises(ConfigError, match="no left_shoulder"):
+        engine.evaluate(network(nameless), people, EvalConfig(), options=QUIET)
+
+
+def test_an_unknown_skill_is_named() -> None:
+    with pytest.raises(UnknownNameError):
+        recipes.changed(RECIPE, ["sigmaa=2"])
+
+
+def test_the_shipped_weights_are_as_good_as_their_card_says(assets: Path) -> None:
+    """Known answer: the figure in the recipe, printed by `hgzoo evaluate`."""
+    from hgzoo.data import VALIDATION_SETS
+    from hgzoo.factory import create_model, model_info
+
+    (measured,) = model_info("hg2_tiny").weights["lsp"].measured
+    people = VALIDATION_SETS["lsp"](assets / "data")
+    model = create_model("hg2_tiny", pretrained=True)
+    report = engine.evaluate(model, people, EvalConfig(), options=QUIET)
+    assert report.mean == pytest.approx(measured.value, abs=0.15)
