@@ -1,0 +1,143 @@
+"""Skeletons and heatmaps as pictures. All take and return RGB, [H, W, 3], 0..255."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hgzoo.skeletons import Pose
+
+RGB = NDArray[np.uint8]
+Color = tuple[int, int, int]
+
+LEFT: Color = (255, 140, 60)
+RIGHT: Color = (40, 150, 255)
+MIDDLE: Color = (120, 220, 90)
+PANEL = 256
+GAP = 4
+SMALLEST = 1e-6
+FINE = 4
+"""OpenCV draws at sixteenths of a pixel when coordinates are shifted by so many bits."""
+
+
+def draw_skeleton(picture: RGB, poses: Sequence[Pose], *, threshold: float = 0.2) -> RGB:
+    """Draw each person's limbs and keypoints over a picture.
+
+    Left limbs are orange, right ones blue, those of the middle green: the person's own left and
+    right. A keypoint whose score is below the threshold is drawn as absent, and so are its limbs.
+
+    Args:
+        picture: [H, W, 3].
+        poses: People, in this picture's pixels.
+        threshold: Smallest score to draw.
+
+    Returns:
+        A new picture of the same size.
+    """
+    canvas = picture.copy()
+    for pose in poses:
+        x0, y0, x1, y1 = pose.box
+        thickness = max(1, round(max(x1 - x0, y1 - y0) / 120))
+        sure = (pose.scores >= threshold) & _drawable(pose.keypoints)
+        colors = _colors(pose)
+        for first, second in pose.skeleton.limbs:
+            if sure[first] and sure[second]:
+                ends = pose.keypoints[[first, second]]
+                _line(canvas, ends, _mix(colors[first], colors[second]), thickness)
+        for index in np.flatnonzero(sure):
+            _dot(canvas, pose.keypoints[index], colors[index], thickness)
+    return canvas
+
+
+def draw_heatmap(
+    crop: RGB, heights: NDArray[np.float32], *, top: float | None = None, strength: float = 0.6
+) -> RGB:
+    """Lay heatmaps over the picture they were made from: dark where low, bright where high.
+
+    Args:
+        crop: What the network saw, [H, W, 3].
+        heights: [K, h, w], of any size; K of them are laid over each other.
+        top: The height that is brightest; None takes the highest there is.
+        strength: How much of the picture is hidden, 0..1.
+
+    Returns:
+        A new picture of the crop's size.
+    """
+    heat = np.clip(heights.max(0), 0.0, None).astype(np.float32)
+    heat = np.clip(heat / max(float(heat.max()) if top is None else top, SMALLEST), 0.0, 1.0)
+    heat = cv2.resize(heat, (crop.shape[1], crop.shape[0]), interpolation=cv2.INTER_LINEAR)
+    colors = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    drawn: RGB = (crop * (1 - strength) + colors * strength).astype(np.uint8)
+    return drawn
+
+
+def draw_stacks(crop: RGB, pose: Pose, *, keypoints: Sequence[int] | None = None) -> RGB:
+    """Show the heatmaps of each stack side by side: how a guess is refined.
+
+    All stacks share one scale of brightness. Small crops are enlarged to about 256 pixels.
+
+    Args:
+        crop: What the network saw, [H, W, 3].
+        pose: With its `heatmaps`.
+        keypoints: Indices of the heatmaps to lay over each other; None takes all.
+
+    Returns:
+        The crop and one panel a stack, from left to right, [H', W', 3]; the crop alone where the
+        pose has no heatmaps.
+    """
+    zoom = max(1, round(PANEL / crop.shape[0]))
+    large = cv2.resize(crop, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    panels: list[RGB] = [np.asarray(large, np.uint8)]
+    if pose.heatmaps is not None:
+        stacks = pose.heatmaps if keypoints is None else pose.heatmaps[:, list(keypoints)]
+        gap = np.full((panels[0].shape[0], GAP, 3), 255, np.uint8)
+        for number, stack in enumerate(stacks, 1):
+            panel = draw_heatmap(panels[0], stack, top=float(stacks.max()))
+            place = (10, panel.shape[0] - 12)
+            font = cv2.FONT_HERSHEY_SIMPLEX
+            cv2.putText(panel, f"stack {number}", place, font, 0.6, (255, 255, 255), 1, cv2.LINE_AA)
+            panels += [gap, panel]
+    return np.hstack(panels)
+
+
+def _colors(pose: Pose) -> list[Color]:
+    """Color keypoints by side; those of a skeleton without sides by their place on a wheel."""
+    if not pose.skeleton.flip_pairs:
+        number = len(pose.names)
+        wheel = [colorsys.hsv_to_rgb(i / max(1, number), 0.8, 1.0) for i in range(number)]
+        return [(round(r * 255), round(g * 255), round(b * 255)) for r, g, b in wheel]
+    sides = {"left": LEFT, "right": RIGHT}
+    return [sides.get(name.partition("_")[0], MIDDLE) for name in pose.names]
+
+
+def _mix(one: Color, other: Color) -> Color:
+    """Limbs that leave the middle take the color of their side; those across are of the middle."""
+    if one == other or other == MIDDLE:
+        return one
+    return other if one == MIDDLE else MIDDLE
+
+
+def _drawable(xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Leave out what OpenCV's whole numbers cannot hold."""
+    return np.asarray((np.abs(xy) < 2**20).all(1))
+
+
+def _fixed(xy: NDArray[np.float64]) -> tuple[int, int]:
+    x, y = np.round(xy * 2**FINE).astype(int).tolist()
+    return x, y
+
+
+def _line(canvas: RGB, ends: NDArray[np.float64], color: Color, thickness: int) -> None:
+    first, second = _fixed(ends[0]), _fixed(ends[1])
+    cv2.line(canvas, first, second, (0, 0, 0), thickness + 2, cv2.LINE_AA, FINE)
+    cv2.line(canvas, first, second, color, thickness, cv2.LINE_AA, FINE)
+
+
+def _dot(canvas: RGB, xy: NDArray[np.float64], color: Color, thickness: int) -> None:
+    radius = (thickness + 1) << FINE
+    cv2.circle(canvas, _fixed(xy), radius + (1 << FINE), (0, 0, 0), -1, cv2.LINE_AA, FINE)
+    cv2.circle(canvas, _fixed(xy), radius, color, -1, cv2.LINE_AA, FINE)

@@ -1,0 +1,116 @@
+"""Skeletons and heatmaps as pictures."""
+
+import numpy as np
+import pytest
+
+from hgzoo import visualize
+from hgzoo.skeletons import SKELETONS, Pose, Skeleton
+
+PAIR = Skeleton(name="", keypoints=("left_end", "right_end"), flip_pairs=((0, 1),), limbs=((0, 1),))
+
+
+def pose(xy: list[tuple[float, float]], scores: list[float], *, stacks: int = 0) -> Pose:
+    heatmaps = np.zeros((stacks, 2, 4, 5), np.float32)
+    for stack in range(stacks):
+        heatmaps[stack, 0, 1, 1 + stack] = 1.0
+    return Pose(
+        keypoints=np.array(xy),
+        scores=np.array(scores),
+        names=PAIR.keypoints,
+        box=(0, 0, 60, 40),
+        skeleton=PAIR,
+        heatmaps=heatmaps if stacks else None,
+    )
+
+
+BLACK = np.zeros((40, 60, 3), np.uint8)
+
+
+def test_a_keypoint_is_drawn_where_it_is_in_the_color_of_its_side() -> None:
+    drawn = visualize.draw_skeleton(BLACK, [pose([(10, 20), (50, 20)], [1.0, 1.0])])
+    assert tuple(drawn[20, 10]) == visualize.LEFT
+    assert tuple(drawn[20, 50]) == visualize.RIGHT
+    assert drawn[20, 30].max() > 0  # the limb
+    assert drawn[5].max() == 0
+
+
+def test_a_keypoint_below_the_threshold_is_absent_and_so_is_its_limb() -> None:
+    drawn = visualize.draw_skeleton(BLACK, [pose([(10, 20), (50, 20)], [1.0, 0.3])], threshold=0.5)
+    assert tuple(drawn[20, 10]) == visualize.LEFT
+    assert drawn[:, 30:].max() == 0
+
+
+def test_the_picture_itself_is_not_changed() -> None:
+    picture = BLACK.copy()
+    visualize.draw_skeleton(picture, [pose([(10, 20), (50, 20)], [1.0, 1.0])])
+    assert picture.max() == 0
+
+
+@pytest.mark.parametrize("place", [(-500.0, 20.0), (1e9, 1e9), (float("nan"), 3.0)])
+def test_a_keypoint_outside_is_no_trouble(place: tuple[float, float]) -> None:
+    visualize.draw_skeleton(BLACK, [pose([place, (50, 20)], [1.0, 1.0])])
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+def test_every_skeleton_can_be_drawn(skeleton: Skeleton) -> None:
+    number = skeleton.num_keypoints
+    person = Pose(
+        keypoints=np.random.default_rng(0).uniform(0, 40, (number, 2)),
+        scores=np.ones(number),
+        names=skeleton.keypoints,
+        box=(0, 0, 60, 40),
+        skeleton=skeleton,
+    )
+    assert visualize.draw_skeleton(BLACK, [person]).any()
+
+
+def test_nameless_keypoints_have_colors_of_their_own() -> None:
+    plain = Skeleton(name="", keypoints=("a", "b", "c"))
+    person = Pose(
+        keypoints=np.array([[10.0, 20], [30, 20], [50, 20]]),
+        scores=np.ones(3),
+        names=plain.keypoints,
+        box=(0, 0, 60, 40),
+        skeleton=plain,
+    )
+    drawn = visualize.draw_skeleton(BLACK, [person])
+    assert len({tuple(drawn[20, x]) for x in (10, 30, 50)}) == 3
+
+
+def test_a_heatmap_is_brightest_at_its_peak() -> None:
+    heights = np.zeros((3, 8, 12), np.float32)
+    heights[1, 2, 9] = 1.0
+    drawn = visualize.draw_heatmap(np.full((32, 48, 3), 100, np.uint8), heights)
+    y, x = np.unravel_index(drawn.sum(2).argmax(), drawn.shape[:2])
+    assert (y // 4, x // 4) == (2, 9)
+
+
+def test_an_empty_heatmap_leaves_the_dimmed_crop() -> None:
+    drawn = visualize.draw_heatmap(BLACK + 100, np.zeros((2, 8, 12), np.float32))
+    assert np.ptp(drawn.reshape(-1, 3), axis=0).max() == 0
+
+
+def test_the_panel_shows_the_crop_and_each_stack() -> None:
+    crop = np.full((240, 300, 3), 100, np.uint8)
+    panel = visualize.draw_stacks(crop, pose([(1, 1), (2, 2)], [1, 1], stacks=3))
+    assert panel.shape == (240, 300 + 3 * 304, 3)
+    np.testing.assert_array_equal(panel[:, :300], crop)
+    assert not np.array_equal(panel[:, 304:604], panel[:, 608:908])
+
+
+def test_stacks_share_one_scale_of_brightness() -> None:
+    person = pose([(1, 1), (2, 2)], [1, 1], stacks=2)
+    assert person.heatmaps is not None
+    person.heatmaps[0] *= 0.2
+    panel = visualize.draw_stacks(np.zeros((256, 300, 3), np.uint8), person)
+    assert panel[:200, 304:604].max() < 0.7 * panel[:200, 608:].max()
+
+
+def test_small_crops_are_enlarged() -> None:
+    crop = np.full((64, 32, 3), 100, np.uint8)
+    assert visualize.draw_stacks(crop, pose([(1, 1), (2, 2)], [1, 1])).shape == (256, 128, 3)
+
+
+def test_a_panel_without_heatmaps_is_the_crop() -> None:
+    crop = np.full((240, 300, 3), 100, np.uint8)
+    np.testing.assert_array_equal(visualize.draw_stacks(crop, pose([(1, 1), (2, 2)], [1, 1])), crop)
