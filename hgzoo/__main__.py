@@ -1,0 +1,7 @@
+"""`python -m hgzoo` is the same as `hgzoo`."""
+
+import sys
+
+from hgzoo.cli import main
+
+sys.exit(main())

@@ -1,0 +1,46 @@
+"""The command line. Only this package prints; heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from hgzoo import __version__
+from hgzoo.cli import benchmark, predict, train, zoo
+from hgzoo.errors import HgzooError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after "hgzoo"; None takes the process's own.
+
+    Returns:
+        Exit code: 0 done, 1 failed (the reason is on the error stream), 130 stopped by Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("hgzoo").setLevel(logging.INFO)
+    try:
+        code: int = options.run(options)
+    except HgzooError as error:
+        print(f"hgzoo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("hgzoo: stopped", file=sys.stderr)
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hgzoo", description="Stacked hourglass networks: keypoints from pictures."
+    )
+    parser.add_argument("--version", action="version", version=f"hgzoo {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (zoo, predict, train, benchmark):
+        module.add_commands(commands)
+    return parser

@@ -1,0 +1,72 @@
+"""Words and small deeds that several commands have in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hgzoo.files import atomic
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def command(
+    commands: Any,  # Any: argparse does not name this type
+    name: str,
+    run: Run,
+    text: str,
+    *,
+    examples: str,
+) -> argparse.ArgumentParser:
+    """Add a command whose help ends in examples.
+
+    Args:
+        commands: What `add_subparsers` gave.
+        name: The word.
+        run: Runs it; returns the exit code.
+        text: What it does, without a full stop.
+        examples: Lines that a user could type.
+    """
+    lines = "\n".join(f"  {line}" for line in examples.splitlines())
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"examples:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add what concerns reading keypoints from a network."""
+    add = parser.add_argument
+    add("--no-flip", action="store_true", help="do not average with the mirrored picture")
+    add("--decoder", default="", help="how keypoints are read from heatmaps (as the weights say)")
+    add("--device", default="cpu", help="cpu, cuda, … (%(default)s)")
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add what concerns the machine that trains or judges."""
+    add = parser.add_argument
+    add(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="number format of the forward pass (%(default)s)",
+    )
+    add("--workers", type=int, default=0, help="processes that read pictures (%(default)s)")
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Add the switch that silences progress bars."""
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
