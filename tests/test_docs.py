@@ -1,0 +1,90 @@
+"""What README and docs say is what the code does."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import hgzoo
+from hgzoo.cards import model_card
+from hgzoo.cli import main
+from hgzoo.cli.benchmark import decoders_table
+from hgzoo.cli.predict import DEMO
+from hgzoo.cli.zoo import zoo_table
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def between(page: Path, mark: str) -> str:
+    text = page.read_text(encoding="utf-8")
+    found = re.search(rf"<!-- begin {mark} -->\n\n(.*?)\n\n<!-- end {mark} -->", text, re.DOTALL)
+    assert found, mark
+    return found.group(1)
+
+
+def python_blocks() -> list[tuple[str, str]]:
+    return [
+        (
+            f"{page.name}:{page.read_text(encoding='utf-8')[: block.start()].count(chr(10))}",
+            block[1],
+        )
+        for page in PAGES
+        for block in re.finditer(
+            r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+        )
+    ]
+
+
+@pytest.mark.parametrize(("where", "code"), python_blocks(), ids=lambda value: value[:20])
+def test_every_example_runs(
+    where: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(DEMO, tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, where, "exec"), {})
+
+
+def test_the_readme_has_examples() -> None:
+    assert sum(where.startswith("README") for where, _ in python_blocks()) >= 3
+
+
+def test_the_zoo_table_is_the_zoos() -> None:
+    """Write it anew with `hgzoo list --markdown`."""
+    table = between(ROOT / "README.md", "zoo")
+    assert table == zoo_table(hgzoo.list_models(), markdown=True)
+
+
+def test_the_decoders_table_is_measured() -> None:
+    """Write it anew with `hgzoo benchmark decoders`."""
+    assert between(ROOT / "docs" / "decoding.md", "decoders") == decoders_table()
+
+
+@pytest.mark.parametrize("name", hgzoo.list_models(pretrained=True))
+def test_every_weights_card_is_current(name: str) -> None:
+    """Write it anew with `hgzoo info NAME --card`."""
+    page = ROOT / "docs" / "models" / f"{name}.md"
+    assert page.read_text(encoding="utf-8") == model_card(name)
+
+
+def test_the_card_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "hg2_tiny", "--card"]) == 0
+    assert capsys.readouterr().out == model_card("hg2_tiny.lsp")
+    assert main(["info", "hg4", "--card"]) == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_the_readmes_commands_are_marked() -> None:
+    """CI runs the command behind the second mark."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for mark, word in (("main", "hgzoo predict --demo"), ("test", "-m pytest")):
+        found = re.search(rf"<!-- command: {mark} -->\n```console\n(.*)\n```", text)
+        assert found, mark
+        assert word in found.group(1)
