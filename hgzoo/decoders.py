@@ -128,8 +128,8 @@ def soft_argmax(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         score: Height of each peak, [B, K], in the heatmaps' own unit.
     """
     xy, score = argmax(heatmaps)
-    lowest_is_nothing = _windows(heatmaps.float().clamp_min(0), xy, radius=SOFT_RADIUS)
-    weight = lowest_is_nothing.clamp_min(0)  # [B, K, 9, 9]; outside the heatmap: 0
+    around = _windows(heatmaps.float(), xy, radius=SOFT_RADIUS)
+    weight = around.clamp_min(0)  # [B, K, 9, 9]; outside the heatmap: 0
     offset = torch.arange(-SOFT_RADIUS, SOFT_RADIUS + 1, device=xy.device, dtype=torch.float32)
     total = weight.sum((-2, -1)).clamp_min(SMALLEST)
     dx = (weight.sum(-2) * offset).sum(-1) / total

@@ -59,6 +59,20 @@ def heatmap_to_crop(xy: XY, stride: int) -> XY:
     return (xy + 0.5) * stride - 0.5
 
 
+def inside(xy: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which points lie within the edges of a picture.
+
+    Args:
+        xy: [..., 2], pixels of that picture.
+        size: Its (height, width).
+
+    Returns:
+        [...], bool.
+    """
+    height, width = size
+    return np.asarray(((xy >= -0.5) & (xy <= [width - 0.5, height - 0.5])).all(-1))
+
+
 def flip_keypoints(xy: Points, *, width: int, flip_index: list[int]) -> Points:
     """Mirror keypoints left to right and rename left and right.
 

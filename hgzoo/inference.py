@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from hgzoo.decoders import DECODERS, heights
+from hgzoo.decoders import DECODERS, Decode, heights
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.geometry import flip_heatmaps, heatmap_to_crop, normalize
 from hgzoo.model import StackedHourglass
@@ -37,6 +37,18 @@ def move(model: StackedHourglass, device: str) -> StackedHourglass:
     except (RuntimeError, AssertionError) as error:  # torch raises both
         reason = str(error).splitlines()[0]
         raise ConfigError(f'cannot run on device {device!r} ({reason}); "cpu" is safe') from error
+
+
+def decoder_for(model: StackedHourglass, name: str) -> Decode:
+    """Return a decoder by name; "" means the one the weights come with.
+
+    Raises:
+        UnknownNameError: There is no such decoder.
+    """
+    name = name or model.output.decoder
+    if name not in DECODERS:
+        raise UnknownNameError("decoder", name, DECODERS)
+    return DECODERS[name]
 
 
 class Reading(NamedTuple):
@@ -72,9 +84,7 @@ def read_keypoints(
         UnknownNameError: There is no such decoder.
         InputError: The crops have a size the network cannot take.
     """
-    name = decoder or model.output.decoder
-    if name not in DECODERS:
-        raise UnknownNameError("decoder", name, DECODERS)
+    decode = decoder_for(model, decoder)
     parameter = next(model.parameters())
     ready = normalize(images.to(parameter.device), model.input.mean, model.input.std)
     stacks = _heights(model, ready)
@@ -85,7 +95,7 @@ def read_keypoints(
             (one + flip_heatmaps(other, flip_index=index)) / 2
             for one, other in zip(stacks, mirrored, strict=True)
         ]
-    xy, score = DECODERS[name](stacks[-1])
+    xy, score = decode(stacks[-1])
     return Reading(heatmap_to_crop(xy, model.input.heatmap_stride), score, stacks)
 
 

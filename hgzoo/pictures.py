@@ -72,9 +72,9 @@ def _read(path: Path) -> RGB:
 def _from_pil(image: Image.Image) -> RGB:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
-        return _gray_to_rgb((np.asarray(upright) >> 8).astype(np.uint8))
+        return _checked((np.asarray(upright) >> 8).astype(np.uint8))
     if upright.mode in ("I", "F"):
-        return _gray_to_rgb(_stretched(np.asarray(upright, np.float64)))
+        return _checked(_stretched(np.asarray(upright, np.float64)))
     if upright.has_transparency_data:
         rgba = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
@@ -90,10 +90,6 @@ def _stretched(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     return ((values - low) / span * 255).astype(np.uint8)
 
 
-def _gray_to_rgb(gray: NDArray[np.uint8]) -> RGB:
-    return _checked(np.repeat(gray[..., None], 3, axis=2))
-
-
 def _from_tensor(tensor: Tensor) -> NDArray[np.uint8]:
     if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
         raise InputError(
@@ -101,7 +97,7 @@ def _from_tensor(tensor: Tensor) -> NDArray[np.uint8]:
             "give a batch as a list of pictures"
         )
     array: NDArray[np.uint8] = tensor.detach().cpu().permute(1, 2, 0).numpy()
-    return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
+    return array[..., 0] if array.shape[2] == 1 else array
 
 
 def _checked(array: NDArray[np.uint8]) -> RGB:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hgzoo import factory, hub
-from hgzoo.decoders import DECODERS
-from hgzoo.errors import ConfigError, InputError, UnknownNameError, names_near_misses
+from hgzoo.errors import ConfigError, InputError, names_near_misses
 from hgzoo.geometry import Box, Crop, to_tensor
-from hgzoo.inference import Reading, move, read_keypoints
+from hgzoo.inference import Reading, decoder_for, move, read_keypoints
 from hgzoo.model import StackedHourglass
 from hgzoo.pictures import load
 from hgzoo.skeletons import Pose
@@ -55,9 +54,8 @@ class Predictor:
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        if decoder and decoder not in DECODERS:
-            raise UnknownNameError("decoder", decoder, DECODERS)
         network = model if isinstance(model, StackedHourglass) else load_model(model)
+        decoder_for(network, decoder)  # a wrong name is told now, not at the first picture
         self.model = move(network.eval(), device)
         self.skeleton = network.output.skeleton_for(network.config.num_keypoints)
         self.flip = flip

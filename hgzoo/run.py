@@ -25,7 +25,7 @@ from hgzoo import hub, recipes
 from hgzoo.config import Recipe, TrainConfig
 from hgzoo.data import Batch, Crops, EpochBatches, Sample, loader
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError, require
-from hgzoo.files import atomic
+from hgzoo.files import atomic, write_text
 from hgzoo.geometry import crop_to_heatmap, normalize
 from hgzoo.inference import Precision, autocast
 from hgzoo.losses import LOSSES, stacked
@@ -309,5 +309,4 @@ def _version(package: str) -> str:
 
 
 def _write_json(path: Path, table: dict[str, Any]) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(table, indent=2))

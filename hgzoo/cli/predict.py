@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_quiet, add_reading, command, write_text
+from hgzoo.cli.shared import add_quiet, add_reading, command
 from hgzoo.errors import ConfigError, InputError
-from hgzoo.files import atomic
+from hgzoo.files import atomic, write_text
 
 if TYPE_CHECKING:
     from hgzoo.geometry import Box

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-from hgzoo.files import atomic
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -64,9 +61,3 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add the switch that silences progress bars."""
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_machine, add_quiet, add_reading, command, write_text
+from hgzoo.cli.shared import add_machine, add_quiet, add_reading, command
 from hgzoo.errors import ConfigError, UnknownNameError
+from hgzoo.files import write_text
 
 if TYPE_CHECKING:
     from hgzoo.data import ReadSamples, Sample

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hgzoo.config import AugmentConfig, InputSpec
 from hgzoo.data.samples import Sample
-from hgzoo.geometry import LUMA, MPII_PERSON_PIXELS, Crop, flip_keypoints, to_tensor
+from hgzoo.geometry import LUMA, MPII_PERSON_PIXELS, Crop, flip_keypoints, inside, to_tensor
 from hgzoo.pictures import load
 
 
@@ -76,22 +76,19 @@ class Crops(Dataset[Item]):
         showing, index = key
         sample = self.samples[index]
         picture = load(sample.path)
+        random = np.random.default_rng((self.seed, showing, index))
         if self.augment is None:
             crop = crop_of(sample, self.spec)
-            image, xy, visible = crop.warp(picture), crop.to_crop(sample.keypoints), sample.visible
         else:
-            random = np.random.default_rng((self.seed, showing, index))
             crop = random_crop(sample, self.spec, self.augment, random)
-            image, xy = crop.warp(picture), crop.to_crop(sample.keypoints)
-            visible = sample.visible
+        image, xy, visible = crop.warp(picture), crop.to_crop(sample.keypoints), sample.visible
+        if self.augment is not None:
             if random.random() < self.augment.flip_prob:
                 image = image[:, ::-1]
                 xy = flip_keypoints(xy, width=image.shape[1], flip_index=self.flip_index)
                 visible = visible[self.flip_index]
             image = random_color(image, self.augment, random)
-        height, width = self.spec.size
-        inside = ((xy >= -0.5) & (xy <= [width - 0.5, height - 0.5])).all(1)
-        return np.ascontiguousarray(image), xy, visible & inside, index
+        return np.ascontiguousarray(image), xy, visible & inside(xy, self.spec.size), index
 
 
 def collate(items: Sequence[Item]) -> Batch:
