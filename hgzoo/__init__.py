@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hgzoo.errors import HgzooError
     from hgzoo.factory import create_model, list_models, model_info
+    from hgzoo.hub import push_to_hub
     from hgzoo.model import StackedHourglass
     from hgzoo.predict import Predictor
     from hgzoo.skeletons import SKELETONS, Pose, Skeleton
@@ -26,6 +27,7 @@ __all__ = [
     "create_model",
     "list_models",
     "model_info",
+    "push_to_hub",
 ]
 
 _HOMES = {
@@ -38,6 +40,7 @@ _HOMES = {
     "create_model": "factory",
     "list_models": "factory",
     "model_info": "factory",
+    "push_to_hub": "hub",
 }
 
 

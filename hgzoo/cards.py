@@ -1,44 +1,91 @@
-"""Model cards: what weights are, written from their recipe."""
+"""Model cards: what weights are, what they may be used for, and how good they are known to be."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from hgzoo import factory
-from hgzoo.config import Measured, Recipe
+from torch import Tensor
+
+from hgzoo.checkpoints import Checkpoint
+from hgzoo.config import Measured, Reported, TrainConfig, Weights
+
+UNKNOWN = Weights(
+    licence="Not stated: ask whoever trained it.",
+    source="Not stated.",
+)
+"""What a card says of weights that nobody described."""
 
 
-def model_card(name: str | Path) -> str:
-    """Write the card of pretrained weights, as Markdown.
+def card(
+    checkpoint: Checkpoint,
+    *,
+    address: str,
+    summary: str = "",
+    picture: str = "",
+    train: TrainConfig | None = None,
+) -> str:
+    """Write a model card as Markdown; every fact and figure in it comes from the arguments.
 
     Args:
-        name: A variant that has weights, or a variant and a tag.
-
-    Returns:
-        The whole text; every fact and figure in it comes from the recipe.
-
-    Raises:
-        UnknownNameError: No such variant or tag.
-        WeightsError: The variant has no weights.
+        checkpoint: The network; its tensors only count.
+        address: What the example loads, such as "hg2_tiny.lsp" or "hf-hub:owner/name".
+        summary: One sentence on the architecture.
+        picture: File name of a picture beside the card.
+        train: The recipe of the training.
     """
-    full, weights = factory.weights_info(name)
-    recipe = factory.model_info(full)
+    weights = checkpoint.weights or UNKNOWN
     parts = [
-        f"# {full}",
-        f"{recipe.summary} Network: {recipe.paper}.",
-        _figures(weights.measured),
-        f"## What it is for\n\n{_contract(recipe)}",
-        f"## What it is not for\n\n{weights.not_for}",
-        f"## What it was trained on\n\n{weights.source}\n\n{_training(recipe)}",
+        f"# {checkpoint.name or 'A stacked hourglass network'}",
+        _architecture(checkpoint, summary),
+        picture and f"![A picture and what the network sees in it, stack by stack]({picture})",
+        *_measured(weights.measured),
+        _reported(weights.reported),
+        f"## What it is for\n\n{_purpose(checkpoint)}",
+        weights.not_for and f"## What it is not for\n\n{weights.not_for}",
+        f"## What it was trained on\n\n{weights.source}",
+        train and _training(train),
         f"## Terms\n\n{weights.licence}",
-        f"## Use\n\n```python\nimport hgzoo\n\nposes = hgzoo.Predictor({full!r})"
-        '("photo.jpg")\n```'.replace("'", '"'),
-        f"The file is `{weights.file}`, SHA-256 `{weights.sha256}`.",
+        f'## Use\n\n```python\nimport hgzoo\n\nposes = hgzoo.Predictor("{address}")'
+        '("photo.jpg")\n```',
+        _files(weights),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _figures(measured: tuple[Measured, ...]) -> str:
+def front_matter(checkpoint: Checkpoint) -> str:
+    """Write what the Hub reads at the head of a card."""
+    spdx = (checkpoint.weights or UNKNOWN).spdx
+    lines = [
+        "---",
+        "library_name: hgzoo",
+        "pipeline_tag: keypoint-detection",
+        f"license: {spdx}",
+        *(["license_name: see-the-terms-below", "license_link: README.md"] * (spdx == "other")),
+        "tags:",
+        *(f"- {tag}" for tag in ("pose-estimation", "keypoint-detection", "stacked-hourglass")),
+        "---",
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def num_parameters(tensors: Mapping[str, Tensor]) -> int:
+    """Count the trainable numbers of a state dict."""
+    return sum(v.numel() for name, v in tensors.items() if name.endswith((".weight", ".bias")))
+
+
+def _architecture(checkpoint: Checkpoint, summary: str) -> str:
+    config = checkpoint.model
+    stacks = "One hourglass" if config.num_stacks == 1 else f"{config.num_stacks} hourglasses"
+    return (
+        f"{summary or f'{stacks} of {config.num_feats} features.'} The network is that of "
+        "[Stacked Hourglass Networks for Human Pose Estimation](https://arxiv.org/abs/1603.06937); "
+        f"depth {config.depth}, residuals a place: {config.num_blocks}, stem "
+        f"{', '.join(map(str, config.stem_channels))}; "
+        f"{num_parameters(checkpoint.tensors):,} parameters."
+    )
+
+
+def _measured(measured: Sequence[Measured]) -> list[str]:
     tables = []
     for one in measured:
         rows = {**one.rows, "mean": one.value}
@@ -47,28 +94,50 @@ def _figures(measured: tuple[Measured, ...]) -> str:
             f"| {' | '.join(rows)} |\n|{' ---: |' * len(rows)}\n"
             f"| {' | '.join(f'{value:.2f}' for value in rows.values())} |"
         )
-    return "\n\n".join(tables)
+    return tables
 
 
-def _contract(recipe: Recipe) -> str:
-    height, width = recipe.input.size
-    skeleton = recipe.output.skeleton_for(recipe.model.num_keypoints)
-    return (
-        f"Finding {recipe.model.num_keypoints} keypoints of the person in the middle of a crop. "
-        f"Input: RGB, {height}x{width}, {recipe.input.box_padding} times the person's extent, "
-        f"minus mean {list(recipe.input.mean)}, divided by std {list(recipe.input.std)}. "
-        f"Heatmaps are {recipe.output.heatmaps}; decoder: {recipe.output.decoder}. "
-        f"Parameters: {factory.num_parameters(recipe):,}.\n\n"
-        f"Keypoints: {', '.join(skeleton.keypoints)}."
+def _reported(reported: Sequence[Reported]) -> str:
+    if not reported:
+        return ""
+    rows = [f"| {one.value} | {one.metric} | {one.source} |" for one in reported]
+    head = "Reported by others; hgzoo has not measured it:\n\n| value | metric | who says so |\n"
+    return head + "\n".join(["| ---: | --- | --- |", *rows])
+
+
+def _purpose(checkpoint: Checkpoint) -> str:
+    spec, output, config = checkpoint.input, checkpoint.output, checkpoint.model
+    height, width = spec.size
+    skeleton = output.skeleton_for(config.num_keypoints)
+    names = ", ".join(skeleton.keypoints)
+    stretched = "its contrast stretched to the full range, " * (spec.contrast == "stretched")
+    limbs = ", ".join(
+        f"{skeleton.keypoints[a]} to {skeleton.keypoints[b]}" for a, b in skeleton.limbs
     )
+    return (
+        f"Finding {config.num_keypoints} keypoints of the person or thing in the middle of a crop. "
+        f"Input: {'RGB' if config.in_channels == 3 else f'{config.in_channels} channels'}, "
+        f"{height}x{width}, {spec.box_padding} times the box's extent, {stretched}"
+        f"minus mean {list(spec.mean)}, divided by std {list(spec.std)} (range 0 to 1). "
+        f"Heatmaps {height // 4}x{width // 4} are {output.heatmaps}; decoder: {output.decoder}.\n\n"
+        f"Keypoints: {names}."
+    ) + (f"\n\nLimbs: {limbs}." if limbs else "")
 
 
-def _training(recipe: Recipe) -> str:
-    train = recipe.train
+def _training(train: TrainConfig) -> str:
     begin = f"from {train.init}" if train.init else "from random weights"
     return (
         f"Recipe: {train.epochs} epochs {begin}, batches of {train.batch_size}, {train.optimizer} "
         f"with a peak rate of {train.lr}, schedule {train.schedule}, loss {train.loss}, "
-        f"Gaussians of sigma {train.sigma}. The rest stands in the [train] table of "
-        f"`zoo_configs/{recipe.name}.toml`."
+        f"Gaussians of sigma {train.sigma}. The rest stands in the recipe's [train] table."
     )
+
+
+def _files(weights: Weights) -> str:
+    lines = []
+    if weights.file:
+        lines.append(f"The file is `{weights.file}`, SHA-256 `{weights.sha256}`.")
+    if weights.url:
+        known = f"SHA-256 `{weights.url_sha256}…`" if weights.url_sha256 else "no published hash"
+        lines.append(f"Converted from <{weights.url}> ({known}).")
+    return " ".join(lines)

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hgzoo.errors import ConfigError
-from hgzoo.skeletons import Skeleton, get
+from hgzoo.skeletons import SKELETONS, Skeleton, nameless
 
 HeatmapKind = Literal["heights", "logits"]
+
+MOST = {"num_stacks": 64, "num_blocks": 64, "depth": 10}
+"""Limits far beyond use, so that a damaged or hostile file cannot keep us building for ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +53,11 @@ class ModelConfig:
             ConfigError: Says which number is wrong, and what it must be.
         """
         for name in ("num_stacks", "num_blocks", "depth", "num_keypoints", "in_channels"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+            number, most = getattr(self, name), MOST.get(name)
+            if number < 1:
+                raise ConfigError(f"{name} must be at least 1, got {number}")
+            if most and number > most:
+                raise ConfigError(f"{name} must be at most {most}, got {number}")
         widths = (self.num_feats, *self.stem_channels[1:])
         if len(self.stem_channels) != 4 or any(w < 2 or w % 2 for w in widths):
             raise ConfigError(
@@ -81,6 +87,9 @@ class InputSpec:
         mean: Subtracted from each channel, RGB, range 0..1.
         std: Divides each channel after that.
         box_padding: A crop shows this times the person's extent, in each direction.
+        contrast: "stretched" brings each crop's darkest number to 0 and its brightest to 1 before
+            the mean is subtracted, as the image library did with which bearpaw's weights were
+            trained and judged; "kept" leaves it.
     """
 
     size: tuple[int, int] = (256, 256)
@@ -88,6 +97,7 @@ class InputSpec:
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     box_padding: float = 1.25
+    contrast: Literal["kept", "stretched"] = "kept"
 
     def __post_init__(self) -> None:
         """Refuse contracts that no picture can meet.
@@ -120,17 +130,19 @@ class OutputSpec:
     Attributes:
         heatmaps: "heights" where a pixel is the height of a Gaussian (networks trained with a
             squared error), "logits" where a softmax over the pixels makes it a probability.
-        skeleton: A key of `hgzoo.skeletons.SKELETONS`, or "" for points without names.
+        skeleton: Names, pairs and limbs of the keypoints. A table writes it out, or gives a key of
+            `hgzoo.skeletons.SKELETONS`, or "" for points without names.
         decoder: A key of `hgzoo.decoders.DECODERS`: how keypoints are read from the heatmaps.
     """
 
     heatmaps: HeatmapKind = "heights"
-    skeleton: str = "mpii"
+    skeleton: Skeleton = SKELETONS["mpii"]
     decoder: str = "quarter_offset"
 
     def skeleton_for(self, num_keypoints: int) -> Skeleton:
         """Return the skeleton, nameless where the network has another number of keypoints."""
-        return get(self.skeleton, num_keypoints=num_keypoints)
+        fits = self.skeleton.num_keypoints == num_keypoints
+        return self.skeleton if fits else nameless(num_keypoints)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,24 +280,69 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
-    """Pretrained weights of a variant.
+class Reported:
+    """A figure that somebody else published.
 
     Attributes:
-        file: File name under hgzoo/weights, in the wheel.
-        sha256: Of that file.
+        value: The figure.
+        metric: What it is, of what, on which pictures.
+        source: Who says so.
+    """
+
+    value: float
+    metric: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Pretrained weights of a variant: where they are, and what may be done with them.
+
+    Attributes:
+        file: File name under hgzoo/weights, in the wheel; "" where they are not in it.
+        hub_id: Repository on the Hugging Face Hub that holds our safetensors, "owner/name".
+        revision: The commit, tag or branch of it that is meant.
+        sha256: Of our safetensors, in the wheel or on the Hub; "" where not known yet.
+        url: Address of the original file, which is converted on arrival.
+        url_sha256: Of the original file: all 64 hex digits, or the 8 and more its name carries; ""
+            where nobody published it.
         licence: Terms of use.
+        spdx: The licence's identifier in lower case, as the Hub writes it.
+        redistributable: Whether the terms let us publish them on the Hub.
         source: What they were trained on, and by whom.
         not_for: What they should not be used for.
         measured: Figures that a command of this repository printed.
+        reported: Figures that others published.
     """
 
-    file: str
-    sha256: str
+    file: str = ""
+    hub_id: str = ""
+    revision: str = "main"
+    sha256: str = ""
+    url: str = ""
+    url_sha256: str = ""
     licence: str
+    spdx: str = "other"
+    redistributable: bool = True
     source: str
     not_for: str = ""
     measured: tuple[Measured, ...] = ()
+    reported: tuple[Reported, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse hashes that cannot be compared.
+
+        Raises:
+            ConfigError: Says which value is wrong, and what it must be.
+        """
+        if self.file and not self.sha256:
+            raise ConfigError(f"the weights {self.file} need their sha256")
+        for name, least in (("sha256", 64), ("url_sha256", 8)):
+            digits = getattr(self, name)
+            if digits and not (
+                least <= len(digits) <= 64 and set(digits) <= set("0123456789abcdef")
+            ):
+                raise ConfigError(f"{name} must be {least} to 64 hex digits, got {digits!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hgzoo import hub, metrics
+from hgzoo import checkpoints, metrics
 from hgzoo.config import EvalConfig, Recipe
 from hgzoo.data import Batch, Crops, Sample, crop_of, loader
 from hgzoo.decoders import argmax, heights
@@ -103,8 +103,9 @@ def fit(
         logger.warning("stopped in epoch %d; --resume goes on", run.place.epoch + 1)
         return None
     release = run.out / "release.safetensors"
-    hub.save(hub.load(run.out / "best.safetensors"), release, half=True)
-    return evaluate(hub.load(release), validation, recipe.eval, options=options)
+    checkpoints.write(checkpoints.read(run.out / "best.safetensors"), release, half=True)
+    model = StackedHourglass.from_checkpoint(checkpoints.read(release), where=str(release))
+    return evaluate(model, validation, recipe.eval, options=options)
 
 
 def evaluate(

@@ -7,6 +7,7 @@ HgzooError
 ├── InputError           a picture, box or tensor that cannot be used
 ├── DataError            a dataset folder that is missing or damaged
 ├── WeightsError         weights that are missing, damaged or of another shape
+│   └── DownloadError    an address that did not give the file
 └── MissingExtraError    an optional package that is not installed
 """
 
@@ -62,6 +63,10 @@ class DataError(HgzooError):
 
 class WeightsError(HgzooError):
     """Weights are missing, damaged or of another shape."""
+
+
+class DownloadError(WeightsError):
+    """An address did not give the file."""
 
 
 class MissingExtraError(HgzooError, ImportError):

@@ -7,14 +7,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from hgzoo import hub, recipes
+from hgzoo import cards, checkpoints, directories, download, recipes, sources
+from hgzoo.checkpoints import Checkpoint
 from hgzoo.config import InputSpec, Recipe, Weights
 from hgzoo.errors import ConfigError, UnknownNameError, WeightsError, names_near_misses
 from hgzoo.model import StackedHourglass
+
+HUB = "hf-hub:"
+FOLDER = "local-dir:"
+
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".bin", ".ckpt")
+"""What counts as a checkpoint file where a name is expected."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,18 +35,23 @@ def create_model(
     num_keypoints: int | None = None,
     in_chans: int | None = None,
     checkpoint_path: str | Path | None = None,
+    cache_dir: str | Path | None = None,
 ) -> StackedHourglass:
     """Build a network by name.
 
     Args:
-        name: A variant ("hg8"), a variant and the tag of its weights ("hg2_tiny.lsp"), or the path
-            of a recipe ("my/own.toml").
+        name: A variant ("hg8"), a variant and the tag of its weights ("hg2_tiny.lsp"), the path of
+            a recipe ("my/own.toml"), a repository on the Hugging Face Hub
+            ("hf-hub:owner/name@revision"), or a folder that `save_pretrained` wrote
+            ("local-dir:path").
         pretrained: Load weights: those of the tag, else the variant's default ones. Without it,
-            weights are random, and no file but the recipe is touched.
+            weights are random, and no file but the recipe (or config.json) is touched.
         num_keypoints: K; other than the weights' own, every stack gets new heatmap layers.
         in_chans: Channels of the picture; other than the weights' own, the first convolution is
             adapted: summed for one channel, repeated for more.
-        checkpoint_path: A safetensors file of ours to load instead.
+        checkpoint_path: Weights to load instead: a file or folder of ours, or a checkpoint of
+            bearpaw, anibali, FPD or princeton-vl. How its pictures are normalized comes with it.
+        cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
 
     Returns:
         The network in float32, on the CPU: in evaluation mode with weights, else in training mode.
@@ -46,23 +59,52 @@ def create_model(
     Raises:
         UnknownNameError: No such variant or tag; the message names the near ones.
         ConfigError: The recipe cannot be read, or an argument cannot be used.
-        WeightsError: There are no such weights, or they are damaged or of another architecture.
+        WeightsError: There are no such weights, they cannot be had, or they are damaged or of
+            another architecture.
     """
-    recipe, _ = _find(name)
-    output = recipe.output
     if pretrained or checkpoint_path:
-        path = checkpoint_path or weights_path(name)
-        model = StackedHourglass(recipe.model, input=recipe.input, output=output)
-        hub.load_into(model, path)
+        recipe = _find(name, cache_dir=cache_dir).recipe
+        checkpoint = (
+            directories.read(Path(checkpoint_path), like=recipe)
+            if checkpoint_path
+            else find_weights(name, cache_dir=cache_dir)
+        )
+        # The recipe's architecture is what was asked for; another one is an error that lists keys.
+        asked = replace(checkpoint, model=recipe.model)
+        model = StackedHourglass.from_checkpoint(asked, where=str(checkpoint.path))
         _adapt(model, num_keypoints=num_keypoints, in_chans=in_chans)
-        return model.eval()
+        return model
+    recipe = _find(name, cache_dir=cache_dir).recipe
     config = replace(
         recipe.model,
         num_keypoints=recipe.model.num_keypoints if num_keypoints is None else num_keypoints,
         in_channels=recipe.model.in_channels if in_chans is None else in_chans,
     )
     spec = _spec_for(recipe.input, config.in_channels)
-    return StackedHourglass(config, input=spec, output=output)
+    return StackedHourglass(config, input=spec, output=recipe.output)
+
+
+def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Checkpoint:
+    """Find pretrained weights, wherever they are, and read them.
+
+    Args:
+        name: As for `create_model`, or the path of a checkpoint file or folder.
+        cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
+
+    Raises:
+        UnknownNameError: No such variant or tag.
+        WeightsError: The variant has no weights, they cannot be had, or they are damaged.
+    """
+    is_name = str(name).startswith((HUB, FOLDER))
+    if Path(name).suffix in CHECKPOINT_SUFFIXES and not is_name:
+        return directories.read(Path(name))
+    found = _find(name, cache_dir=cache_dir, weights=True)
+    if found.folder:
+        return directories.read(found.folder)
+    full, weights = weights_info(name)
+    path = sources.fetch(full, weights, cache_dir=cache_dir)
+    checkpoint = checkpoints.read(path, like=found.recipe)
+    return replace(checkpoint, name=full, weights=weights)
 
 
 @names_near_misses
@@ -105,7 +147,29 @@ def model_info(name: str | Path) -> Recipe:
         UnknownNameError: No such variant or tag.
         ConfigError: The recipe cannot be read.
     """
-    return _find(name)[0]
+    return _find(name).recipe
+
+
+def model_card(name: str | Path) -> str:
+    """Write the card of pretrained weights, as Markdown, without fetching them.
+
+    Args:
+        name: A variant that has weights, or a variant and a tag.
+
+    Raises:
+        UnknownNameError: No such variant or tag.
+        WeightsError: The variant has no weights.
+    """
+    full, weights = weights_info(name)
+    recipe = model_info(full)
+    with torch.device("meta"):
+        model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
+    return cards.card(
+        replace(model.checkpoint(), name=full, weights=weights),
+        address=full,
+        summary=recipe.summary,
+        train=recipe.train if recipe.train.datasets else None,
+    )
 
 
 def num_parameters(recipe: Recipe) -> int:
@@ -115,35 +179,63 @@ def num_parameters(recipe: Recipe) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _find(name: str | Path) -> tuple[Recipe, str]:
-    """Return a recipe and the tag that a name gives, "" for none.
+class _Found(NamedTuple):
+    """What a name means: a recipe, the tag it gives ("" for none), and the folder of weights."""
+
+    recipe: Recipe
+    tag: str = ""
+    folder: Path | None = None
+
+
+def _find(
+    name: str | Path, *, cache_dir: str | Path | None = None, weights: bool = False
+) -> _Found:
+    """Find out what a name means.
+
+    Args:
+        name: As for `create_model`, or a folder.
+        cache_dir: For what is downloaded.
+        weights: Whether the weights of a repository on the Hub are needed too.
 
     Raises:
         UnknownNameError: No such variant or tag.
         ConfigError: The recipe cannot be read.
+        DownloadError: The repository cannot be had.
     """
+    text = str(name)
+    if text.startswith(HUB):
+        repo_id, _, revision = text.removeprefix(HUB).partition("@")
+        return _in_folder(
+            sources.hub_folder(
+                repo_id, revision=revision or "main", cache_dir=cache_dir, weights=weights
+            )
+        )
+    if text.startswith(FOLDER):
+        return _in_folder(Path(text.removeprefix(FOLDER)))
     if Path(name).suffix in recipes.SUFFIXES:
-        return recipes.read(name), ""
-    variant, _, tag = str(name).partition(".")
+        return _Found(recipes.read(name))
+    variant, _, tag = text.partition(".")
+    if variant not in recipes.names() and Path(name).is_dir():
+        return _in_folder(Path(name))
     recipe = recipes.read(variant)
     if tag and tag not in recipe.weights:
         known = [f"{variant}.{known}" for known in recipe.weights]
-        raise UnknownNameError("weights", str(name), known or list_models(pretrained=True))
-    return recipe, tag
+        raise UnknownNameError("weights", text, known or list_models(pretrained=True))
+    return _Found(recipe, tag)
 
 
-def weights_path(name: str | Path) -> Path:
-    """Return the weights file that a name means.
-
-    Args:
-        name: A variant, a variant and a tag, or the path of a .safetensors file.
-
-    Raises:
-        UnknownNameError: No such variant or tag.
-        WeightsError: The variant has no weights, or they are damaged.
-    """
-    path = Path(name)
-    return path if path.suffix == ".safetensors" else hub.packaged(weights_info(name)[1])
+def _in_folder(folder: Path) -> _Found:
+    if (folder / directories.CONFIG_FILE).is_file():
+        return _Found(directories.read_config(folder / directories.CONFIG_FILE), folder=folder)
+    checkpoint = directories.read(folder)
+    recipe = Recipe(
+        name=folder.name,
+        summary=f"A network from {folder}.",
+        model=checkpoint.model,
+        input=checkpoint.input,
+        output=checkpoint.output,
+    )
+    return _Found(recipe, folder=folder)
 
 
 def weights_info(name: str | Path) -> tuple[str, Weights]:
@@ -156,7 +248,7 @@ def weights_info(name: str | Path) -> tuple[str, Weights]:
         UnknownNameError: No such variant or tag.
         WeightsError: The variant has none; the message names what exists.
     """
-    recipe, tag = _find(name)
+    recipe, tag, _ = _find(name)
     tag = tag or recipe.default_weights
     if not tag:
         raise WeightsError(
@@ -165,6 +257,22 @@ def weights_info(name: str | Path) -> tuple[str, Weights]:
             f'For random weights: create_model("{recipe.name}")'
         )
     return f"{recipe.name}.{tag}", recipe.weights[tag]
+
+
+def recognize(path: Path) -> tuple[str, Weights] | None:
+    """Return the name of an original checkpoint of the zoo, and what is known of it.
+
+    Args:
+        path: A file; it is recognized by its SHA-256.
+    """
+    if not path.is_file():
+        return None
+    sha256 = download.sha256_of(path)
+    for name in list_models(pretrained=True):
+        weights = weights_info(name)[1]
+        if weights.url_sha256 and sha256.startswith(weights.url_sha256):
+            return name, weights
+    return None
 
 
 def _adapt(model: StackedHourglass, *, num_keypoints: int | None, in_chans: int | None) -> None:

@@ -246,13 +246,17 @@ def to_tensor(crops: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(crops).permute(0, 3, 1, 2)
 
 
-def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def normalize(
+    images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], *, stretch: bool = False
+) -> Tensor:
     """Bring bytes to the range a network expects.
 
     Args:
         images: [B, C, H, W], 0..255; RGB for a network of one channel becomes gray.
         mean: C numbers, range 0..1.
         std: C numbers.
+        stretch: First bring each picture's darkest number to 0 and its brightest to 255, all
+            channels together.
 
     Returns:
         (images / 255 - mean) / std, [B, C, H, W], float32.
@@ -260,6 +264,16 @@ def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     if images.shape[1] == 3 and len(mean) == 1:
         luma = images.new_tensor(LUMA, dtype=torch.float32).view(1, 3, 1, 1)
         images = (images.float() * luma).sum(1, keepdim=True)
+    if stretch:
+        images = _stretched(images)
     scale = 1.0 / (255.0 * images.new_tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
     shift = images.new_tensor(mean, dtype=torch.float32).view(1, -1, 1, 1)
     return images.float() * scale - shift * 255.0 * scale
+
+
+def _stretched(images: Tensor) -> Tensor:
+    """Stretch each picture's contrast; a picture of one color stays as it is."""
+    images = images.float()
+    darkest, brightest = (edge.view(-1, 1, 1, 1) for edge in images.flatten(1).aminmax(dim=1))
+    span = brightest - darkest
+    return torch.where(span > 0, (images - darkest) * (255.0 / span.clamp(min=1e-6)), images)

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from hgzoo.config import InputSpec, ModelConfig, OutputSpec
 from hgzoo.decoders import DECODERS, Decode, heights
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.geometry import flip_heatmaps, heatmap_to_crop, normalize
-from hgzoo.model import StackedHourglass
 
 Precision = Literal["float32", "bfloat16"]
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class Network(Protocol):
+    """What can be read: a network that says what it expects and what it means."""
+
+    config: ModelConfig
+    input: InputSpec
+    output: OutputSpec
+
+    def __call__(self, images: Tensor, /) -> list[Tensor]:
+        """Return every stack's heatmaps [B, K, H/4, W/4] of normalized pictures [B, C, H, W]."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Return what it learned."""
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
@@ -26,7 +42,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def move(model: StackedHourglass, device: str) -> StackedHourglass:
+def move(model: Module, device: str) -> Module:
     """Bring a network to a device.
 
     Raises:
@@ -39,7 +55,7 @@ def move(model: StackedHourglass, device: str) -> StackedHourglass:
         raise ConfigError(f'cannot run on device {device!r} ({reason}); "cpu" is safe') from error
 
 
-def decoder_for(model: StackedHourglass, name: str) -> Decode:
+def decoder_for(model: Network, name: str) -> Decode:
     """Return a decoder by name; "" means the one the weights come with.
 
     Raises:
@@ -67,7 +83,7 @@ class Reading(NamedTuple):
 
 @torch.inference_mode()
 def read_keypoints(
-    model: StackedHourglass, images: Tensor, *, flip: bool = False, decoder: str = ""
+    model: Network, images: Tensor, *, flip: bool = False, decoder: str = ""
 ) -> Reading:
     """Run a network on crops and read the last stack's keypoints.
 
@@ -85,8 +101,9 @@ def read_keypoints(
         InputError: The crops have a size the network cannot take.
     """
     decode = decoder_for(model, decoder)
-    parameter = next(model.parameters())
-    ready = normalize(images.to(parameter.device), model.input.mean, model.input.std)
+    spec, parameter = model.input, next(model.parameters())
+    stretch = spec.contrast == "stretched"
+    ready = normalize(images.to(parameter.device), spec.mean, spec.std, stretch=stretch)
     stacks = _heights(model, ready)
     if flip:
         index = model.output.skeleton_for(model.config.num_keypoints).flip_index
@@ -99,5 +116,5 @@ def read_keypoints(
     return Reading(heatmap_to_crop(xy, model.input.heatmap_stride), score, stacks)
 
 
-def _heights(model: StackedHourglass, ready: Tensor) -> list[Tensor]:
+def _heights(model: Network, ready: Tensor) -> list[Tensor]:
     return [heights(stack, model.output.heatmaps) for stack in model(ready)]

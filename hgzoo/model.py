@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from hgzoo import directories, sources
 from hgzoo.blocks import RESIDUALS, Feedback, Hourglass, Residuals, Stem, SupervisionHead
+from hgzoo.checkpoints import Checkpoint, Origin, fill
 from hgzoo.config import InputSpec, ModelConfig, OutputSpec
 from hgzoo.errors import ConfigError, InputError, UnknownNameError
 
@@ -47,6 +51,8 @@ class StackedHourglass(nn.Module):
         self.config = config
         self.input = input or InputSpec()
         self.output = output or OutputSpec()
+        self.origin: Origin | None = None  # what its weights were, when they came from a file
+        self._timm_record: dict[str, Any] = {}  # Any: timm's own; what timm knows of the weights
         make_residual = RESIDUALS[config.residual]
         feats, stacks = config.num_feats, range(config.num_stacks)
 
@@ -117,6 +123,86 @@ class StackedHourglass(nn.Module):
                 f"2**{self.config.depth}), got {height}x{width}; the nearest that work: {near}"
             )
 
+    # Weights, in and out.
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, *, where: str) -> StackedHourglass:
+        """Build a network around the tensors of a checkpoint.
+
+        Args:
+            checkpoint: What `hgzoo.checkpoints.read` gave.
+            where: The file or folder it was read from.
+
+        Returns:
+            The network in float32 and evaluation mode, on the CPU.
+
+        Raises:
+            WeightsError: The tensors are not those of the architecture; lists the keys.
+        """
+        with torch.device("meta"):
+            model = cls(checkpoint.model, input=checkpoint.input, output=checkpoint.output)
+        fill(model, checkpoint.tensors, where=where)
+        model.origin = checkpoint.origin
+        return model.eval()
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the network as plain data; its tensors are not copied."""
+        return Checkpoint(
+            model=self.config,
+            input=self.input,
+            output=self.output,
+            tensors=self.state_dict(),
+            weights=self.origin.passed_on() if self.origin else None,
+        )
+
+    def save_pretrained(
+        self, directory: str | Path, *, half: bool = False, address: str = ""
+    ) -> None:
+        """Write weights, config.json and a model card with a picture into a folder.
+
+        Args:
+            directory: The folder; made where it does not exist.
+            half: Store the weights in half precision (half the size).
+            address: What the card's example loads, such as "hf-hub:owner/name"; "" takes the
+                folder.
+
+        Raises:
+            WeightsError: It cannot be written.
+        """
+        training = self.training
+        picture = directories.picture_of(self.eval())
+        self.train(training)
+        directories.write(
+            directories.attributed(self.checkpoint(), self.origin),
+            Path(directory),
+            half=half,
+            address=address,
+            picture=picture,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str = "main",
+        cache_dir: str | Path | None = None,
+    ) -> StackedHourglass:
+        """Load what `save_pretrained` or `hgzoo.push_to_hub` wrote.
+
+        Args:
+            source: A folder, or a repository on the Hugging Face Hub, "owner/name".
+            revision: Of the repository: a commit, tag or branch.
+            cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
+
+        Raises:
+            WeightsError: It cannot be had, or is damaged.
+        """
+        folder = Path(source)
+        if not folder.is_dir():
+            folder = sources.hub_folder(str(source), revision=revision, cache_dir=cache_dir)
+        return cls.from_checkpoint(directories.read(folder), where=str(source))
+
     # timm's interface, under timm's names.
 
     @property
@@ -139,16 +225,13 @@ class StackedHourglass(nn.Module):
 
     @property
     def pretrained_cfg(self) -> dict[str, Any]:  # Any: timm's own untyped record
-        """The input contract as timm writes it."""
-        return {
-            "num_classes": self.num_classes,
-            "input_size": (self.config.in_channels, *self.input.size),
-            "mean": self.input.mean,
-            "std": self.input.std,
-            "interpolation": "bilinear",
-            "first_conv": "stem.conv",
-            "classifier": tuple(f"heads.{i}.heatmaps" for i in range(self.config.num_stacks)),
-        }
+        """The input contract as timm writes it, and what else timm wants to know of the weights."""
+        return {**self._timm_record, **directories.timm_record(self.config, self.input)}
+
+    @pretrained_cfg.setter
+    def pretrained_cfg(self, record: Mapping[str, Any]) -> None:
+        """Keep what timm knows of the weights: where from, which tag. The contract stays ours."""
+        self._timm_record = dict(record)
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Return the last stack's features, [B, num_feats, H/4, W/4]."""

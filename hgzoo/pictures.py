@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 RGB = NDArray[np.uint8]
 
+DEMO = Path(__file__).parent / "demo" / "demo.jpg"
+"""The picture that comes with hgzoo; CREDITS.md beside it says whose it is."""
+
 DAMAGED = (
     *(ArithmeticError, EOFError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError),
     struct.error,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hgzoo import factory, hub
+from hgzoo import factory
 from hgzoo.errors import ConfigError, InputError, names_near_misses
 from hgzoo.geometry import Box, Crop, to_tensor
 from hgzoo.inference import Reading, decoder_for, move, read_keypoints
@@ -28,8 +28,8 @@ class Predictor:
     """Finds one person's keypoints in each box of each picture.
 
     Args:
-        model: A network with its weights, a name of the zoo ("hg2_tiny"), or the path of a
-            weights file or of a run folder of `hgzoo train`.
+        model: A network with its weights, or what `load_model` takes: a name of the zoo
+            ("hg2_tiny", "hf-hub:owner/name"), a checkpoint file, or a folder.
         flip: Average with the mirrored picture: twice the time, and half a point of PCK better
             for hg2_tiny on LSP.
         decoder: A key of `hgzoo.decoders.DECODERS`; "" takes the one the weights come with.
@@ -170,19 +170,15 @@ def load_model(name: str | Path) -> StackedHourglass:
     """Load a network with its weights.
 
     Args:
-        name: A name of the zoo ("hg2_tiny", "hg2_tiny.lsp"), or the path of a weights file
-            (.safetensors) or of a run folder of `hgzoo train`.
+        name: A name of the zoo ("hg2_tiny", "hg2_tiny.lsp", "hf-hub:owner/name"), or the path of
+            a checkpoint file, of a folder that `save_pretrained` wrote, or of a run folder of
+            `hgzoo train`.
 
     Raises:
         UnknownNameError: No such variant or weights.
-        WeightsError: The variant has no weights, or they are damaged.
+        WeightsError: The variant has no weights, they cannot be had, or they are damaged.
     """
-    path = Path(name)
-    if path.is_dir():
-        return hub.load(path / "best.safetensors")
-    if path.suffix == ".safetensors":
-        return hub.load(path)
-    return factory.create_model(name, pretrained=True)
+    return StackedHourglass.from_checkpoint(factory.find_weights(name), where=str(name))
 
 
 def _checked(box: Sequence[float], *, width: int, height: int) -> Box:

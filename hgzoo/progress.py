@@ -21,7 +21,7 @@ def bar(
         text: What the work is.
         show: Whether to draw anything.
         total: Units in all, where that is not the number of items; count them by `update`.
-        unit: What is counted.
+        unit: What is counted; "B" for bytes, which are shown in thousands and millions.
 
     Returns:
         An iterable of the same items, with tqdm's `update` and `set_postfix`.
@@ -29,5 +29,11 @@ def bar(
     from huggingface_hub import utils
 
     return utils.tqdm(  # type: ignore[attr-defined, no-untyped-call]
-        items, desc=text, total=total, unit=unit, disable=not show, dynamic_ncols=True
+        items,
+        desc=text,
+        total=total,
+        unit=unit,
+        unit_scale=unit == "B",
+        disable=not show,
+        dynamic_ncols=True,
     )

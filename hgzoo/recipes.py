@@ -10,8 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from hgzoo import skeletons
 from hgzoo.config import Recipe, TrainConfig
 from hgzoo.errors import ConfigError, UnknownNameError
+from hgzoo.skeletons import Skeleton
 
 SUFFIXES = (".toml", ".json")
 """A recipe of your own: TOML, or the JSON that a training run leaves."""
@@ -126,6 +128,8 @@ def to_table(record: Any) -> dict[str, Any]:
 def _value(kind: Any, value: Any, *, where: str) -> Any:  # Any: kinds are type hints
     """Check one value against its type hint, and make tuples and records of lists and tables."""
     origin, args = get_origin(kind), get_args(kind)
+    if kind is Skeleton and isinstance(value, str):
+        return skeletons.get(value)
     if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
         return from_table(kind, value, where=where)  # type: ignore[arg-type]
     if origin is Literal:

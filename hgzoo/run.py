@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hgzoo import hub, recipes
+from hgzoo import checkpoints, recipes
 from hgzoo.config import Recipe, TrainConfig
 from hgzoo.data import Batch, Crops, EpochBatches, Sample, loader
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError, require
@@ -134,7 +134,8 @@ class Run:
         """
         config, spec = self.config, self.model.input
         with autocast(batch.images.device, self.options.precision):
-            heatmaps = self.wrapped(normalize(batch.images, spec.mean, spec.std))
+            stretch = spec.contrast == "stretched"
+            heatmaps = self.wrapped(normalize(batch.images, spec.mean, spec.std, stretch=stretch))
         xy = crop_to_heatmap(batch.keypoints, spec.heatmap_stride)
         loss = stacked(
             heatmaps,
@@ -183,7 +184,7 @@ class Run:
         self.scheduler.step(self.place.epoch, mean)
         if mean > self.place.best:
             self.place.best = mean
-            hub.save(self.averaged, self.out / "best.safetensors")
+            checkpoints.write(self.averaged.checkpoint(), self.out / "best.safetensors")
         record = {"epoch": self.place.epoch, **{k: round(v, 6) for k, v in figures.items()}}
         with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")

@@ -169,22 +169,20 @@ SKELETONS: dict[str, Skeleton] = {"coco": _COCO, "lsp": _LSP, "mpii": _MPII}
 """Every built-in skeleton by name."""
 
 
-def get(name: str, *, num_keypoints: int) -> Skeleton:
-    """Look a skeleton up; a number of keypoints it does not have gives nameless points.
+def get(name: str) -> Skeleton:
+    """Look a built-in skeleton up.
 
     Args:
         name: A key of `SKELETONS`, or "" for points without names.
-        num_keypoints: K of the network.
-
-    Returns:
-        The named skeleton where it has K keypoints, else `keypoint_0` to `keypoint_{K-1}` without
-        pairs and limbs.
 
     Raises:
         UnknownNameError: There is no such skeleton.
     """
     if name and name not in SKELETONS:
         raise UnknownNameError("skeleton", name, SKELETONS)
-    if name and SKELETONS[name].num_keypoints == num_keypoints:
-        return SKELETONS[name]
+    return SKELETONS[name] if name else nameless(0)
+
+
+def nameless(num_keypoints: int) -> Skeleton:
+    """Return K points without meaning: `keypoint_0` to `keypoint_{K-1}`, no pairs, no limbs."""
     return Skeleton(name="", keypoints=tuple(f"keypoint_{i}" for i in range(num_keypoints)))

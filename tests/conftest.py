@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 
+from hgzoo import download
 from hgzoo.config import InputSpec, ModelConfig, OutputSpec
 from hgzoo.model import StackedHourglass
+from hgzoo.skeletons import SKELETONS
+from tests.hub_server import HubServer
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +69,7 @@ def small_model(**changes: Any) -> StackedHourglass:
     return StackedHourglass(
         small_config(**changes),
         input=InputSpec(size=(32, 48), mean=(0.5, 0.4, 0.3)),
-        output=OutputSpec(heatmaps="logits", skeleton="lsp", decoder="taylor"),
+        output=OutputSpec(heatmaps="logits", skeleton=SKELETONS["lsp"], decoder="taylor"),
     )
 
 
@@ -80,3 +84,27 @@ def picture_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty Hugging Face cache, and no waiting between tries."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(folder / "assets"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.5)
+    monkeypatch.setattr(download, "WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return folder
+
+
+@pytest.fixture
+def hub_server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on the loopback that huggingface_hub takes for the real one."""
+    with HubServer() as server:
+        template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield server

@@ -8,22 +8,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from hgzoo import hub
+import hgzoo
+from hgzoo import checkpoints, download
 from hgzoo.cli import main
+from hgzoo.convert import LAYOUTS
 from hgzoo.pictures import load
 from tests.conftest import small_model
 from tests.people import write_lsp, write_lspet
+from tests.test_convert import as_theirs
 
 
 @pytest.fixture
 def weights(tmp_path: Path) -> str:
-    hub.save(small_model(), tmp_path / "small.safetensors")
+    checkpoints.write(small_model().checkpoint(), tmp_path / "small.safetensors")
     return str(tmp_path / "small.safetensors")
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["list"], ["info"], ["predict"], ["train"], ["evaluate"], ["benchmark"]]
+    "command",
+    [
+        [],
+        ["list"],
+        ["info"],
+        ["predict"],
+        ["train"],
+        ["evaluate"],
+        ["benchmark"],
+        ["convert"],
+        ["push"],
+        ["publish-zoo"],
+    ],
 )
 def test_help_has_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
@@ -39,7 +55,9 @@ def test_the_zoo_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "25,594,624" in out
     assert main(["list", "--pretrained"]) == 0
-    assert "hg8" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "hg8.bearpaw_mpii" in out
+    assert "hg4" not in out
     assert main(["list", "hg9"]) == 1
     assert "did you mean" in capsys.readouterr().err
 
@@ -192,3 +210,40 @@ def test_the_module_runs_as_a_program() -> None:
         [sys.executable, "-m", "hgzoo", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("hgzoo 0.")
+
+
+def test_convert_writes_a_folder_that_predicts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"state_dict": as_theirs(small_model(), LAYOUTS[0])}, tmp_path / "a.pth")
+    out = tmp_path / "out"
+    assert main(["convert", str(tmp_path / "a.pth"), str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "layout of bearpaw, anibali or FPD, 2 stacks, 4 features" in printed
+    assert hgzoo.Predictor(out).model.input.mean == (0.4404, 0.4440, 0.4327)
+    assert main(["convert", str(tmp_path / "a.pth"), str(out)]) == 1
+    assert "holds model.safetensors already" in capsys.readouterr().err
+
+
+def test_convert_takes_another_contract_and_a_recipe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(as_theirs(small_model(), LAYOUTS[0]), tmp_path / "a.pth")
+    torch.save(small_model().state_dict(), tmp_path / "b.pth")
+    assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "a"), "--contract=fpd"]) == 0
+    assert hgzoo.Predictor(tmp_path / "a").model.input.std == (0.229, 0.224, 0.225)
+    assert main(["convert", str(tmp_path / "b.pth"), str(tmp_path / "b")]) == 1
+    assert "name a recipe that does" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+    assert main(["convert", str(tmp_path / "b.pth"), str(tmp_path / "b"), "--like=hg2_tiny"]) == 0
+    assert hgzoo.Predictor(tmp_path / "b").model.output.heatmaps == "logits"
+
+
+def test_convert_knows_the_originals_of_the_zoo_by_their_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(as_theirs(small_model(), LAYOUTS[0]), tmp_path / "a.pth")
+    monkeypatch.setattr(download, "sha256_of", lambda path: "90e5d470" + "0" * 56)
+    assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "out")]) == 0
+    assert "these are hg8.bearpaw_mpii" in capsys.readouterr().out
+    assert "GPL-3.0" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")

@@ -12,12 +12,14 @@ import pytest
 import torch
 from accelerate.utils import is_tensorboard_available
 
-from hgzoo import engine, hub, recipes
+from hgzoo import engine, recipes
 from hgzoo.config import AugmentConfig, EvalConfig, InputSpec, OutputSpec, Recipe, TrainConfig
 from hgzoo.data import TRAINING_SETS, Sample, sample_from_keypoints
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError
 from hgzoo.model import StackedHourglass
+from hgzoo.predict import load_model
 from hgzoo.run import Options, Run
+from hgzoo.skeletons import SKELETONS, nameless
 from tests.conftest import small_config
 from tests.people import write_lspet
 
@@ -27,7 +29,7 @@ RECIPE = Recipe(
     summary="Small.",
     model=small_config(num_feats=8, stem_channels=(2, 4, 8, 8)),
     input=InputSpec(size=(32, 48)),
-    output=OutputSpec(heatmaps="logits", skeleton="lsp", decoder="taylor"),
+    output=OutputSpec(heatmaps="logits", skeleton=SKELETONS["lsp"], decoder="taylor"),
     train=TrainConfig(
         loss="spatial_cross_entropy",
         epochs=3,
@@ -106,11 +108,11 @@ def test_a_run_folder_holds_recipe_versions_metrics_and_weights(
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert all(np.isfinite(line["loss"]) and 0 <= line["pck"] <= 100 for line in lines)
     best = max(line["val_mean"] for line in lines)
-    model = hub.load(tmp_path / "best.safetensors")
+    model = load_model(tmp_path / "best.safetensors")
     assert engine.evaluate(model, people[:4], RECIPE.eval, options=QUIET).mean == pytest.approx(
         best
     )
-    model = hub.load(tmp_path / "release.safetensors")
+    model = load_model(tmp_path / "release.safetensors")
     again = engine.evaluate(model, people[:4], RECIPE.eval, options=QUIET)
     assert report.groups == again.groups
 
@@ -281,9 +283,9 @@ def test_judging_knows_a_perfect_network(
 def test_judging_needs_people_and_a_torso(people: list[Sample]) -> None:
     with pytest.raises(ConfigError, match="nobody to judge"):
         engine.evaluate(network(RECIPE), [], EvalConfig(), options=QUIET)
-    nameless = replace(RECIPE, output=replace(RECIPE.output, skeleton=""))
+    unnamed = replace(RECIPE, output=replace(RECIPE.output, skeleton=nameless(0)))
     with pytest.raises(ConfigError, match="no left_shoulder"):
-        engine.evaluate(network(nameless), people, EvalConfig(), options=QUIET)
+        engine.evaluate(network(unnamed), people, EvalConfig(), options=QUIET)
 
 
 def test_an_unknown_skill_is_named() -> None:

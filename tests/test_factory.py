@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 
 import hgzoo
-from hgzoo import factory, hub, recipes
+from hgzoo import checkpoints, factory, recipes, sources
+from hgzoo.convert import CONTRACTS, LAYOUTS
 from hgzoo.errors import ConfigError, UnknownArgumentError, UnknownNameError, WeightsError
+from hgzoo.predict import load_model
 from tests.conftest import small_model
+from tests.hub_server import HubServer, Status
+from tests.test_convert import as_theirs
 
 OWN = """
 summary = "Mine."
@@ -39,7 +44,7 @@ def own(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    hub.save(small_model(), tmp_path / "own.safetensors")
+    checkpoints.write(small_model().checkpoint(), tmp_path / "own.safetensors")
     return tmp_path / "own.safetensors"
 
 
@@ -87,7 +92,7 @@ def test_an_unknown_tag_names_what_exists() -> None:
 
 
 def test_no_weights_is_an_error_that_names_what_exists() -> None:
-    with pytest.raises(WeightsError, match=r"hg4 has no pretrained weights.*hg2_tiny\.lsp"):
+    with pytest.raises(WeightsError, match=r"hg4 has no pretrained weights.*hg8\.bearpaw_mpii"):
         hgzoo.create_model("hg4", pretrained=True)
 
 
@@ -101,19 +106,40 @@ def test_shipped_weights_load(own: Path) -> None:
 
 def test_shipped_weights_are_small_and_are_what_the_recipe_says() -> None:
     for name in hgzoo.list_models(pretrained=True):
-        variant, _, tag = name.partition(".")
-        recipe = hgzoo.model_info(variant)
-        path = factory.weights_path(name)
-        assert path.stat().st_size <= 4_000_000
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == recipe.weights[tag].sha256
-        shipped = hub.load(path)
-        assert (shipped.config, shipped.input) == (recipe.model, recipe.input)
-        assert shipped.output == recipe.output
+        full, weights = factory.weights_info(name)
+        if weights.file:
+            recipe = hgzoo.model_info(full)
+            path = sources.fetch(full, weights)
+            assert path.stat().st_size <= 4_000_000
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == weights.sha256
+            shipped = load_model(path)
+            assert (shipped.config, shipped.input) == (recipe.model, recipe.input)
+            assert shipped.output == recipe.output
+
+
+def test_the_zoo_has_the_promised_weights() -> None:
+    assert set(hgzoo.list_models(pretrained=True)) >= {
+        *("hg1.bearpaw_mpii", "hg2.bearpaw_mpii", "hg8.bearpaw_mpii", "hg2_tiny.lsp"),
+        *("hg2_original.princeton_mpii", "hg8_original.princeton_mpii"),
+    }
+    for name in ("hg1", "hg2", "hg8"):
+        assert hgzoo.model_info(name).default_weights == "bearpaw_mpii"
+
+
+@pytest.mark.parametrize("name", hgzoo.list_models(pretrained=True))
+def test_weights_expect_the_pictures_that_their_recipe_says(name: str) -> None:
+    """What a conversion says of its pictures, and what the recipe says, must not differ."""
+    spec = hgzoo.model_info(name).input
+    expected = {
+        "bearpaw_mpii": CONTRACTS["bearpaw"].input,
+        "princeton_mpii": CONTRACTS["princeton"].input,
+    }.get(name.partition(".")[2], spec)
+    assert spec == expected
 
 
 def test_a_checkpoint_is_loaded(own: Path, weights: Path) -> None:
     model = hgzoo.create_model(own, checkpoint_path=weights)
-    expected = hub.load(weights).state_dict()
+    expected = load_model(weights).state_dict()
     assert all(torch.equal(expected[name], value) for name, value in model.state_dict().items())
 
 
@@ -125,7 +151,7 @@ def test_other_keypoints_with_weights_replace_all_heads_and_say_so_once(
     assert len(caplog.records) == 1
     assert "3 keypoints" in caplog.text
     assert [stack.shape[1] for stack in model(torch.randn(1, 3, 16, 32))] == [3, 3]
-    kept = hub.load(weights)
+    kept = load_model(weights)
     assert torch.equal(model.heads[0].conv.weight, kept.heads[0].conv.weight)
 
 
@@ -166,3 +192,71 @@ def test_a_file_dropped_into_the_folder_is_a_variant(
     monkeypatch.setattr(recipes, "folder", lambda: own.parent)
     assert hgzoo.list_models() == ["own"]
     assert hgzoo.model_info("own").summary == "Mine."
+
+
+# Weights of others.
+
+
+@pytest.fixture
+def bearpaw(tmp_path: Path) -> Path:
+    state = as_theirs(small_model(), LAYOUTS[0])
+    torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "b.pth")
+    return tmp_path / "b.pth"
+
+
+def test_a_checkpoint_of_another_library_brings_its_normalization(own: Path, bearpaw: Path) -> None:
+    model = hgzoo.create_model(own, checkpoint_path=bearpaw)
+    assert model.input.mean == (0.4404, 0.4440, 0.4327)
+    assert model.input.size == (32, 48)
+    assert model.output == recipes.read(own).output
+
+
+def test_a_checkpoint_of_another_architecture_lists_the_keys(bearpaw: Path) -> None:
+    with pytest.raises(WeightsError, match=r"does not fit the network \(1286 keys\):\n  feedbacks"):
+        hgzoo.create_model("hg4_small", checkpoint_path=bearpaw)
+
+
+def test_a_folder_is_a_checkpoint_too(own: Path, tmp_path: Path) -> None:
+    small_model().save_pretrained(tmp_path / "saved")
+    model = hgzoo.create_model(own, checkpoint_path=tmp_path / "saved", num_keypoints=3)
+    assert model.config.num_keypoints == 3
+
+
+def test_a_checkpoint_file_is_found_by_its_path(bearpaw: Path) -> None:
+    assert load_model(bearpaw).config == small_model().config
+
+
+def test_loading_from_the_zoo_leaves_the_random_numbers_alone() -> None:
+    state = torch.get_rng_state()
+    hgzoo.create_model("hg2_tiny", pretrained=True)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_weights_come_by_the_zoos_name_and_are_kept(
+    hub_server: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bearpaw: Path
+) -> None:
+    url = hub_server.serve("/b.pth", bearpaw.read_bytes())
+    sha256 = hashlib.sha256(bearpaw.read_bytes()).hexdigest()
+    table = f'[weights.b]\nurl = "{url}"\nurl_sha256 = "{sha256[:8]}"\nlicence = "l"\nsource = "s"'
+    text = OWN.replace("[0.5, 0.4, 0.3]", "[0.4404, 0.4440, 0.4327]") + table
+    (tmp_path / "zoo").mkdir()
+    (tmp_path / "zoo" / "own.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(recipes, "folder", lambda: tmp_path / "zoo")
+    model = hgzoo.create_model("own.b", pretrained=True, cache_dir=tmp_path / "cache")
+    expected = load_model(bearpaw).state_dict()
+    assert all(torch.equal(expected[name], value) for name, value in model.state_dict().items())
+    assert model.origin is not None
+    assert model.origin.name == "own.b"
+    hub_server.fail("*", Status(500), times=None)
+    again = hgzoo.create_model("own.b", pretrained=True, cache_dir=tmp_path / "cache", in_chans=1)
+    assert again.config.in_channels == 1
+
+
+def test_offline_and_without_the_weights_the_message_says_what_to_do(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError) as error:
+        hgzoo.create_model("hg8", pretrained=True)
+    assert "bearpaw_hg8-90e5d470.pth" in str(error.value)
+    assert "hgzoo convert" in str(error.value)

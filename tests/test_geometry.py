@@ -152,3 +152,12 @@ def test_normalizing_is_minus_mean_over_std() -> None:
     images = torch.tensor([[[[255]], [[0]]]], dtype=torch.uint8)
     out = geometry.normalize(images, (0.25, 0.5), (0.5, 0.25))
     torch.testing.assert_close(out.flatten(), torch.tensor([1.5, -2.0]))
+
+
+def test_stretched_contrast_fills_the_range_of_each_picture() -> None:
+    images = torch.stack([torch.full((3, 2, 4), 20), torch.full((3, 2, 4), 90)]).to(torch.uint8)
+    images[0, 1, 0, 0], images[0, 2, 1, 3] = 60, 100
+    out = geometry.normalize(images, (0.0,) * 3, (1.0,) * 3, stretch=True)
+    assert (out[0].min().item(), out[0].max().item()) == (0.0, 1.0)
+    assert out[0, 1, 0, 0].item() == pytest.approx(0.5)
+    torch.testing.assert_close(out[1], torch.full((3, 2, 4), 90 / 255))

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import hgzoo
-from hgzoo import hub
+from hgzoo import checkpoints
 from hgzoo.errors import ConfigError, HgzooError, InputError, UnknownNameError
 from hgzoo.pictures import load
 from hgzoo.predict import Predictor
@@ -184,7 +184,7 @@ def test_a_weights_file_and_a_run_folder_are_models(
     tmp_path: Path, picture_file: Callable[..., Path]
 ) -> None:
     model = small_model()
-    hub.save(model, tmp_path / "best.safetensors")
+    checkpoints.write(model.checkpoint(), tmp_path / "best.safetensors")
     path = picture_file()
     expected = Predictor(model)(path)[0]
     assert same(Predictor(tmp_path / "best.safetensors")(path)[0], expected)
@@ -213,7 +213,7 @@ def test_a_broken_picture_raises_our_error(predictor: Predictor, tmp_path: Path)
 
 def test_the_demo_person_is_found() -> None:
     """Known answer: she walks to the left; places read off the picture by eye, in pixels."""
-    from hgzoo.cli.predict import DEMO
+    from hgzoo.pictures import DEMO
 
     (pose,) = Predictor("hg2_tiny")(DEMO)
     found = dict(zip(pose.names, pose.keypoints, strict=True))

@@ -21,6 +21,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(hgzoo.__all__) == [
         *("HgzooError", "Pose", "Predictor", "SKELETONS", "Skeleton", "StackedHourglass"),
         *("__version__", "create_model", "list_models", "model_info"),
+        "push_to_hub",
     ]
 
 
@@ -46,7 +47,7 @@ def test_help_does_not_load_torch() -> None:
 
 
 def test_predicting_with_shipped_weights_never_loads_the_heavy_packages() -> None:
-    code = "import hgzoo; from hgzoo.cli.predict import DEMO; hgzoo.Predictor('hg2_tiny')(DEMO)"
+    code = "import hgzoo; from hgzoo.pictures import DEMO; hgzoo.Predictor('hg2_tiny')(DEMO)"
     loaded = loaded_after(code)
     assert "torch" in loaded
     assert not loaded & set(HEAVY)

@@ -31,7 +31,8 @@ def test_every_variant_of_the_zoo_is_a_recipe(name: str) -> None:
     recipe = recipes.read(name)
     assert recipe.name == name
     assert recipe.summary.endswith(".")
-    assert SKELETONS[recipe.output.skeleton].num_keypoints == recipe.model.num_keypoints
+    assert recipe.output.skeleton in SKELETONS.values()
+    assert recipe.output.skeleton.num_keypoints == recipe.model.num_keypoints
 
 
 def test_a_recipe_of_ones_own_is_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hgzoo.config import OutputSpec
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.skeletons import SKELETONS, Skeleton, get
 
@@ -28,13 +29,15 @@ def test_published_mirror_permutations() -> None:
 
 
 def test_another_number_of_keypoints_has_no_names() -> None:
-    assert get("mpii", num_keypoints=3).keypoints == ("keypoint_0", "keypoint_1", "keypoint_2")
-    assert get("mpii", num_keypoints=16) is SKELETONS["mpii"]
+    output = OutputSpec(skeleton=get("mpii"))
+    assert output.skeleton_for(3).keypoints == ("keypoint_0", "keypoint_1", "keypoint_2")
+    assert output.skeleton_for(16) is SKELETONS["mpii"]
+    assert OutputSpec(skeleton=get("")).skeleton_for(2).keypoints == ("keypoint_0", "keypoint_1")
 
 
 def test_an_unknown_skeleton_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="did you mean mpii"):
-        get("mpi", num_keypoints=16)
+        get("mpi")
 
 
 @pytest.mark.parametrize("index", [2, -1])

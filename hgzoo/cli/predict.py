@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from hgzoo.predict import Predictor
     from hgzoo.skeletons import Pose
 
-DEMO = Path(__file__).parent.parent / "demo" / "demo.jpg"
-"""The picture that comes with hgzoo; CREDITS.md beside it says whose it is."""
-
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 """What counts as a picture in a folder."""
 
@@ -62,6 +59,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    from hgzoo.pictures import DEMO
     from hgzoo.predict import Predictor
     from hgzoo.progress import bar
 

@@ -62,7 +62,8 @@ def add_commands(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> int:
     import torch
 
-    from hgzoo import engine, factory, hub, recipes
+    from hgzoo import engine, factory, recipes
+    from hgzoo.checkpoints import fill
     from hgzoo.data import TRAINING_SETS, VALIDATION_SETS
     from hgzoo.model import StackedHourglass
 
@@ -79,7 +80,9 @@ def _train(options: argparse.Namespace) -> int:
     torch.manual_seed(config.seed)
     model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
     if config.init:
-        hub.load_into(model, factory.weights_path(config.init))
+        begin = factory.find_weights(config.init)
+        fill(model, begin.tensors, where=config.init)
+        model.origin = begin.origin
     out = Path(options.out or f"runs/{recipe.name}")
     report = engine.fit(
         recipe,

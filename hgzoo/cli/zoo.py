@@ -74,10 +74,10 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from hgzoo import cards, factory, recipes
+    from hgzoo import factory, recipes
 
     if options.card:
-        print(cards.model_card(options.model), end="")
+        print(factory.model_card(options.model), end="")
         return 0
     recipe = factory.model_info(options.model)
     table = {**recipes.to_table(recipe), "num_parameters": factory.num_parameters(recipe)}

@@ -1,0 +1,284 @@
+"""Weights on disk: any checkpoint in, safetensors out. No pickle is ever executed.
+
+Our own file is safetensors whose metadata hold, as JSON under the key "hgzoo", the architecture,
+the input and output contracts, and the terms; a file alone is enough to build its network.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from hgzoo.config import InputSpec, ModelConfig, OutputSpec, Recipe, Weights
+from hgzoo.convert import convert
+from hgzoo.errors import HgzooError, WeightsError
+from hgzoo.files import atomic
+from hgzoo.recipes import from_table, to_table
+
+METADATA_KEY = "hgzoo"
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Where training scripts put the tensors inside their checkpoint."""
+
+PREFIXES = ("module.", "model.", "_orig_mod.")
+"""What wrappers of a network put before its keys."""
+
+UNREADABLE = (
+    *(RuntimeError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError),
+    *(pickle.UnpicklingError, BadZipFile, MemoryError, OverflowError, AssertionError, struct.error),
+)
+"""What torch.load raises for a damaged file."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the weights of a network were when they were read.
+
+    Attributes:
+        name: What the zoo calls them; "" for one's own.
+        weights: Their terms, training data and figures.
+        path: The file or folder they were read from.
+    """
+
+    name: str
+    weights: Weights
+    path: Path
+
+    def passed_on(self) -> Weights:
+        """Return what holds for weights that began as these: the terms, not the figures."""
+        began = f"Trained further by its owner, beginning from {self.name or 'other weights'}. "
+        return replace(
+            self.weights,
+            file="",
+            hub_id="",
+            sha256="",
+            url="",
+            url_sha256="",
+            source=began + self.weights.source.removeprefix(began),
+            measured=(),
+            reported=(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A network as plain data: what it is, and its numbers.
+
+    Attributes:
+        model: The architecture.
+        input: The pictures it expects.
+        output: What its heatmaps mean.
+        tensors: Its state dict, under our keys.
+        name: What the zoo calls it ("hg8.bearpaw_mpii"); "" for one's own.
+        weights: Terms, training data and figures, as far as the file tells.
+        layout: Whose layout the file had.
+        path: Where it was read from.
+    """
+
+    model: ModelConfig
+    input: InputSpec
+    output: OutputSpec
+    tensors: Mapping[str, Tensor]
+    name: str = ""
+    weights: Weights | None = None
+    layout: str = METADATA_KEY
+    path: Path | None = None
+
+    @property
+    def origin(self) -> Origin | None:
+        """What its weights are, where that is known."""
+        return Origin(self.name, self.weights, self.path) if self.weights and self.path else None
+
+
+def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Checkpoint:
+    """Read a weights file of ours, or any checkpoint of a known layout.
+
+    Args:
+        path: .safetensors, or anything that torch.save wrote (.pth, .pt, .tar, .bin).
+        like: Says what pictures are expected and what the heatmaps mean, where the file does not.
+        contract: A key of `hgzoo.convert.CONTRACTS`, for files of other libraries whose keys do
+            not tell what pictures they expect.
+
+    Raises:
+        WeightsError: No such file, damaged, in need of pickles, or of no known layout.
+        UnknownNameError: There is no such contract.
+    """
+    if path.suffix == ".safetensors":
+        tensors, metadata = _read_safetensors(path)
+        if METADATA_KEY in metadata:
+            described = _described(metadata[METADATA_KEY], where=str(path))
+            return Checkpoint(tensors=tensors, path=path, **described)
+    else:
+        tensors = dict(_read_pickle(path))
+    converted = convert(_stripped(tensors), contract=contract, where=str(path))
+    if not (converted.input or like):
+        raise WeightsError(
+            f"{path} does not say what pictures it expects; name a recipe that does: "
+            f'create_model(RECIPE, checkpoint_path="{path.name}"), or hgzoo convert --like RECIPE'
+        )
+    spec = like.input if like else InputSpec()
+    if converted.input:
+        spec = replace(spec, mean=converted.input.mean, std=converted.input.std)
+    return Checkpoint(
+        model=converted.config,
+        input=spec,
+        output=like.output if like else OutputSpec(),
+        tensors=converted.tensors,
+        layout=converted.layout,
+        path=path,
+    )
+
+
+def write(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
+    """Write a network as one safetensors file.
+
+    Args:
+        checkpoint: The network.
+        path: Where to; an older file is replaced only by a whole new one.
+        half: Store the weights in half precision (half the size).
+
+    Raises:
+        WeightsError: It cannot be written.
+    """
+    tensors = {
+        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
+        for name, value in checkpoint.tensors.items()
+    }
+    metadata = {METADATA_KEY: json.dumps(describe(checkpoint))}
+    try:
+        with atomic(path) as temporary:
+            save_file(tensors, temporary, metadata=metadata)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"cannot write {path}: {error}") from error
+
+
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:  # Any: JSON
+    """Return all but the tensors as plain tables; `from_description` reads them back."""
+    weights = checkpoint.weights
+    return {
+        "name": checkpoint.name,
+        "model": to_table(checkpoint.model),
+        "input": to_table(checkpoint.input),
+        "output": to_table(checkpoint.output),
+        **({"weights": to_table(weights)} if weights else {}),
+    }
+
+
+def from_description(table: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Read what `describe` wrote: the arguments of a Checkpoint but its tensors.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value cannot be used.
+        KeyError: A table is missing.
+    """
+    kinds = {"model": ModelConfig, "input": InputSpec, "output": OutputSpec}
+    if "weights" in table:
+        kinds["weights"] = Weights
+    records = {
+        name: from_table(kind, table[name], where=f"{where}: {name}")
+        for name, kind in kinds.items()
+    }
+    return {"name": str(table.get("name", "")), **records}
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Fill a network with tensors, every one of them.
+
+    Args:
+        model: The network; left as it was where the tensors do not fit. On the meta device it
+            takes the tensors themselves, else a copy.
+        tensors: Its state dict, in any precision.
+        where: What an error calls the file.
+
+    Raises:
+        WeightsError: Missing, unexpected or differently shaped keys; lists them.
+    """
+    wanted: dict[str, Tensor] = model.state_dict()
+    problems = [
+        *(f"missing: {name}" for name in wanted.keys() - tensors.keys()),
+        *(f"unexpected: {name}" for name in tensors.keys() - wanted.keys()),
+        *(
+            f"{name}: {list(tensors[name].shape)} in the file, "
+            f"{list(wanted[name].shape)} in the network"
+            for name in wanted.keys() & tensors.keys()
+            if tensors[name].shape != wanted[name].shape
+        ),
+    ]
+    if problems:
+        shown = "\n  ".join([*sorted(problems)[:20], *(["…"] if len(problems) > 20 else [])])
+        raise WeightsError(f"{where} does not fit the network ({len(problems)} keys):\n  {shown}")
+    ready = {name: value.to(wanted[name].dtype) for name, value in tensors.items()}
+    model.load_state_dict(ready, assign=next(model.parameters()).is_meta)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights {path}: {error}") from error
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is damaged, or not a safetensors file: {error}") from error
+
+
+def _read_pickle(path: Path) -> Mapping[str, Tensor]:
+    """Read what torch.save wrote, as long as it holds tensors and plain values only."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # an error tells more
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights {path}: {error}") from error
+    except UNREADABLE as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise WeightsError(
+            f"{path} is refused: it is damaged, or needs pickled code to be executed, which hgzoo "
+            "never does. Where you trust it, load it once in a place of its own and save its "
+            f"state_dict with safetensors.torch.save_file. ({reason[0]})"
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    if not isinstance(content, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
+        raise WeightsError(
+            f"{path} holds no state dict: a table of tensors, perhaps under "
+            f"{' or '.join(map(repr, WRAPPERS))}"
+        )
+    return content
+
+
+def _stripped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take off what wrappers put before every key."""
+    stripped = dict(tensors)
+    while stripped and (found := _common(stripped)):
+        stripped = {key.removeprefix(found): value for key, value in stripped.items()}
+    return stripped
+
+
+def _common(tensors: Mapping[str, Tensor]) -> str:
+    fitting = (prefix for prefix in PREFIXES if all(key.startswith(prefix) for key in tensors))
+    return next(fitting, "")
+
+
+def _described(text: str, *, where: str) -> dict[str, Any]:
+    try:
+        return from_description(json.loads(text), where=where)
+    except HgzooError as error:
+        raise WeightsError(f"{where} describes its network wrongly: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{where} describes its network wrongly: {error!r}") from error

@@ -1,0 +1,327 @@
+"""Where weights come from: the wheel, the cache, the Hub, the original authors' address.
+
+Each is tried in that order, every file is checked against its SHA-256 before it is used, and what
+cannot be had is an error that says what was tried and how to fetch it on another machine.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+from hgzoo import checkpoints, download
+from hgzoo.config import Weights
+from hgzoo.errors import DownloadError, WeightsError
+from hgzoo.files import write_text
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+
+OFFLINE = "HF_HUB_OFFLINE is set"
+
+logger = logging.getLogger(__name__)
+
+
+def fetch(name: str, weights: Weights, *, cache_dir: str | Path | None = None) -> Path:
+    """Return the path of pretrained weights as a checked safetensors file of ours.
+
+    Args:
+        name: Their full name, such as "hg8.bearpaw_mpii".
+        weights: Where they are.
+        cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
+
+    Raises:
+        WeightsError: No source gave them; the message lists each and what to do.
+    """
+    if weights.file:
+        return _packaged(weights)
+    found = _in_hub_cache(weights, cache_dir) or _converted(name, cache_dir)
+    tried: dict[str, str] = {}
+    if not found and weights.hub_id:
+        found = _from_hub(weights, cache_dir, tried)
+    if not found and weights.url:
+        found = _from_url(name, weights, cache_dir, tried)
+    if not found:
+        raise DownloadError(_how_to_get(name, weights, tried))
+    return found
+
+
+def hub_file(
+    repo_id: str, filename: str, *, revision: str, cache_dir: str | Path | None = None
+) -> Path:
+    """Return a file of a repository on the Hub, downloaded or from the cache.
+
+    Args:
+        repo_id: "owner/name".
+        filename: Its path in the repository.
+        revision: A commit, tag or branch; a branch is looked up anew where there is a connection.
+        cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
+
+    Raises:
+        DownloadError: No such repository, revision or file, no permission, no connection, or
+            damaged on its way.
+    """
+    from huggingface_hub import hf_hub_download
+
+    damaged = False
+    for wait in (*download.WAITS, None):
+        try:
+            _check_connection(repo_id, filename, revision, cache_dir)
+            path = Path(
+                hf_hub_download(
+                    repo_id,
+                    filename,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=damaged,
+                )
+            )
+        except hub_failures() as error:
+            if wait is None or not _passing(error):
+                raise DownloadError(_reason(error)) from error
+            time.sleep(wait)
+            continue
+        if _is_whole(path):
+            return path
+        logger.warning("%s is damaged; fetching it again", path)
+        damaged = True
+    path.resolve().unlink(missing_ok=True)
+    raise DownloadError("the bytes are not those that the Hub's own hash says")
+
+
+def _check_connection(
+    repo_id: str, filename: str, revision: str, cache_dir: str | Path | None
+) -> None:
+    """Tell at once that nobody is there, where huggingface_hub would try for half a minute."""
+    from huggingface_hub import constants, hf_hub_url
+
+    if constants.HF_HUB_OFFLINE or _cached(repo_id, filename, revision, cache_dir):
+        return
+    url = hf_hub_url(repo_id, filename, revision=revision)
+    if reason := download.problem(url, timeout=constants.HF_HUB_ETAG_TIMEOUT):
+        raise DownloadError(reason)
+
+
+def hub_failures() -> tuple[type[Exception], ...]:
+    """Return what huggingface_hub raises when something is wrong.
+
+    Whatever library it speaks HTTP with, that library's errors are the base of its own.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, ValueError, *HfHubHTTPError.__mro__[1:2])
+
+
+def hub_folder(
+    repo_id: str,
+    *,
+    revision: str = "main",
+    cache_dir: str | Path | None = None,
+    weights: bool = True,
+) -> Path:
+    """Return the folder of a network on the Hub: config.json, and its weights.
+
+    Args:
+        repo_id: "owner/name".
+        revision: A commit, tag or branch.
+        cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
+        weights: Whether the weights are needed too.
+
+    Raises:
+        DownloadError: It cannot be had; says why.
+    """
+    file = CONFIG_FILE
+    try:
+        config = hub_file(repo_id, file, revision=revision, cache_dir=cache_dir)
+        if weights:
+            # Of the same commit, should somebody push in between.
+            commit, file = config.parent.name, WEIGHTS_FILE
+            hub_file(repo_id, file, revision=commit, cache_dir=cache_dir)
+    except DownloadError as error:
+        raise DownloadError(
+            f"cannot get {file} of {repo_id} (revision {revision}) from the Hub: {error}. On a "
+            f"machine with a connection: hf download {repo_id} --revision {revision} --local-dir "
+            'FOLDER; then: create_model("local-dir:FOLDER", pretrained=True)'
+        ) from error
+    return config.parent
+
+
+def _packaged(weights: Weights) -> Path:
+    """Return weights that came with the package."""
+    path = Path(str(files("hgzoo"))) / "weights" / weights.file
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing; install hgzoo again")
+    if download.sha256_of(path) != weights.sha256:
+        raise WeightsError(f"{path} is damaged (its SHA-256 differs); install hgzoo again")
+    return path
+
+
+def _cached(
+    repo_id: str, filename: str, revision: str, cache_dir: str | Path | None
+) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo_id, filename, cache_dir=cache_dir, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _in_hub_cache(weights: Weights, cache_dir: str | Path | None) -> Path | None:
+    """Return weights that were downloaded from the Hub before, if they are still whole."""
+    if not weights.hub_id:
+        return None
+    path = _cached(weights.hub_id, WEIGHTS_FILE, weights.revision, cache_dir)
+    return path if path and _is_whole(path, weights.sha256) else None
+
+
+def _is_whole(path: Path, sha256: str = "") -> bool:
+    """Compare with a known hash, else with the name that the cache gave the file: its hash."""
+    blob = path.resolve().name
+    expected = sha256 or (blob if len(blob) == 64 else "")
+    return not expected or download.sha256_of(path) == expected
+
+
+def _from_hub(weights: Weights, cache_dir: str | Path | None, tried: dict[str, str]) -> Path | None:
+    from huggingface_hub import constants
+
+    address = f"{constants.ENDPOINT}/{weights.hub_id} (revision {weights.revision})"
+    if constants.HF_HUB_OFFLINE:
+        tried[address] = OFFLINE
+        return None
+    try:
+        path = hub_file(
+            weights.hub_id, WEIGHTS_FILE, revision=weights.revision, cache_dir=cache_dir
+        )
+    except DownloadError as error:
+        tried[address] = str(error)
+        return None
+    if not _is_whole(path, weights.sha256):
+        tried[address] = f"has other bytes than expected; expected SHA-256 {weights.sha256}"
+        return None
+    return path
+
+
+def _converted(name: str, cache_dir: str | Path | None) -> Path | None:
+    """Return an original that was converted before, if it is still whole."""
+    path = _assets(cache_dir) / f"{name}.safetensors"
+    expected = _record(path).get("sha256")
+    if not path.is_file() or not expected:
+        return None
+    if download.sha256_of(path) != expected:
+        logger.warning("%s is damaged; fetching it again", path)
+        return None
+    return path
+
+
+def _from_url(
+    name: str, weights: Weights, cache_dir: str | Path | None, tried: dict[str, str]
+) -> Path | None:
+    """Download the original, convert it, and keep only the result."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+    if constants.HF_HUB_OFFLINE:
+        tried[weights.url] = OFFLINE
+        return None
+    folder = _assets(cache_dir)
+    path = folder / f"{name}.safetensors"
+    original = folder / f"{name}{Path(weights.url).suffix}"
+    with WeakFileLock(folder / f"{name}.lock"):
+        if ready := _converted(name, cache_dir):  # another process was faster
+            return ready
+        first_seen = _record(path).get("url_sha256", "")
+        expected = weights.url_sha256 or first_seen
+        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+        try:
+            sha256 = download.fetch(weights.url, original, sha256=expected, timeout=timeout)
+            if not expected:
+                logger.warning(
+                    "%s has no published hash; it is trusted as it came, and its SHA-256 %s is "
+                    "what later downloads must match",
+                    *(weights.url, sha256),
+                )
+            checkpoint = checkpoints.read(original)
+            checkpoints.write(replace(checkpoint, name=name, weights=weights), path)
+        except WeightsError as error:
+            tried[weights.url] = str(error).removeprefix(f"{weights.url}: ")
+            return None
+        finally:
+            original.unlink(missing_ok=True)
+        record = {"sha256": download.sha256_of(path), "url": weights.url, "url_sha256": sha256}
+        write_text(_record_path(path), json.dumps(record, indent=2))
+    logger.info("%s: converted from %s, kept as %s", name, weights.url, path)
+    return path
+
+
+def _assets(cache_dir: str | Path | None) -> Path:
+    """Return the folder for what hgzoo itself keeps in the cache."""
+    from huggingface_hub import cached_assets_path, constants
+
+    inside = Path(cache_dir) / "assets" if cache_dir else constants.HF_ASSETS_CACHE
+    try:
+        return cached_assets_path("hgzoo", "weights", "converted", assets_dir=inside)
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"the cache folder {inside} cannot be made ({error}); name another one by HF_HOME or "
+            "cache_dir="
+        ) from error
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _record(path: Path) -> dict[str, str]:
+    """Read what was written down about a converted file: its hash, and the original's."""
+    try:
+        record = json.loads(_record_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _passing(error: Exception) -> bool:
+    """Tell whether another try makes sense: the server stumbled, or the connection broke."""
+    code = _status(error)
+    if code is not None:
+        return code in download.PASSING
+    return not isinstance(error, FileNotFoundError | ValueError) and not _is_local(error)
+
+
+def _is_local(error: Exception) -> bool:
+    """Tell an error of the disk, which the operating system numbers."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
+def _status(error: BaseException) -> int | None:
+    response = getattr(error, "response", None)
+    return getattr(response, "status_code", None)
+
+
+def _reason(error: Exception) -> str:
+    told = error.__cause__ or error
+    code = _status(told)
+    if code in (401, 403, 404):
+        return f"HTTP {code}: no such repository, revision or file, or no permission (HF_TOKEN)"
+    if code is not None:
+        return f"HTTP {code}"
+    lines = str(told).strip().splitlines()
+    return lines[0] if lines else type(told).__name__
+
+
+def _how_to_get(name: str, weights: Weights, tried: dict[str, str]) -> str:
+    """Say what failed, and how to bring the file here by hand."""
+    lines = [f"cannot get the weights {name}. Tried:"]
+    lines += [f"  {address}: {reason}" for address, reason in tried.items()]
+    lines += ["On a machine with a connection:"]
+    if weights.url:
+        file = Path(weights.url).name
+        lines += [f"  curl -LO {weights.url}", f"and here: hgzoo convert {file} {name}"]
+    else:
+        command = f"hf download {weights.hub_id} --revision {weights.revision} --local-dir {name}"
+        lines += [f"  {command}", "and bring the folder here."]
+    lines += [f'Then: hgzoo.create_model("local-dir:{name}", pretrained=True)']
+    return "\n".join(lines)
