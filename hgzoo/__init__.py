@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hgzoo.model import StackedHourglass
     from hgzoo.predict import Predictor
     from hgzoo.skeletons import SKELETONS, Pose, Skeleton
+    from hgzoo.timm_bridge import register_with_timm
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __all__ = [
     "list_models",
     "model_info",
     "push_to_hub",
+    "register_with_timm",
 ]
 
 _HOMES = {
@@ -41,6 +43,7 @@ _HOMES = {
     "list_models": "factory",
     "model_info": "factory",
     "push_to_hub": "hub",
+    "register_with_timm": "timm_bridge",
 }
 
 

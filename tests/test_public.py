@@ -21,7 +21,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(hgzoo.__all__) == [
         *("HgzooError", "Pose", "Predictor", "SKELETONS", "Skeleton", "StackedHourglass"),
         *("__version__", "create_model", "list_models", "model_info"),
-        "push_to_hub",
+        *("push_to_hub", "register_with_timm"),
     ]
 
 
