@@ -9,6 +9,9 @@ from torch import Tensor
 from hgzoo.checkpoints import Checkpoint
 from hgzoo.config import Measured, Reported, TrainConfig, Weights
 
+MARK = "library_name: hgzoo"
+"""What every card of ours holds."""
+
 UNKNOWN = Weights(
     licence="Not stated: ask whoever trained it.",
     source="Not stated.",
@@ -57,7 +60,7 @@ def front_matter(checkpoint: Checkpoint) -> str:
     spdx = (checkpoint.weights or UNKNOWN).spdx
     lines = [
         "---",
-        "library_name: hgzoo",
+        MARK,
         "pipeline_tag: keypoint-detection",
         f"license: {spdx}",
         *(["license_name: see-the-terms-below", "license_link: README.md"] * (spdx == "other")),
@@ -107,7 +110,7 @@ def _reported(reported: Sequence[Reported]) -> str:
 
 def _purpose(checkpoint: Checkpoint) -> str:
     spec, output, config = checkpoint.input, checkpoint.output, checkpoint.model
-    height, width = spec.size
+    (height, width), heatmaps = spec.size, "x".join(map(str, spec.heatmap_size))
     skeleton = output.skeleton_for(config.num_keypoints)
     names = ", ".join(skeleton.keypoints)
     stretched = "its contrast stretched to the full range, " * (spec.contrast == "stretched")
@@ -119,7 +122,7 @@ def _purpose(checkpoint: Checkpoint) -> str:
         f"Input: {'RGB' if config.in_channels == 3 else f'{config.in_channels} channels'}, "
         f"{height}x{width}, {spec.box_padding} times the box's extent, {stretched}"
         f"minus mean {list(spec.mean)}, divided by std {list(spec.std)} (range 0 to 1). "
-        f"Heatmaps {height // 4}x{width // 4} are {output.heatmaps}; decoder: {output.decoder}.\n\n"
+        f"Heatmaps {heatmaps} are {output.heatmaps}; decoder: {output.decoder}.\n\n"
         f"Keypoints: {names}."
     ) + (f"\n\nLimbs: {limbs}." if limbs else "")
 

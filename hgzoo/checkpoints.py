@@ -21,18 +21,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hgzoo.config import InputSpec, ModelConfig, OutputSpec, Recipe, Weights
+from hgzoo.config import (
+    InputSpec,
+    ModelConfig,
+    OutputSpec,
+    Recipe,
+    Weights,
+    check_together,
+)
 from hgzoo.convert import convert
-from hgzoo.errors import HgzooError, WeightsError
+from hgzoo.errors import ConfigError, HgzooError, WeightsError
 from hgzoo.files import atomic
 from hgzoo.recipes import from_table, to_table
 
 METADATA_KEY = "hgzoo"
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema")
 """Where training scripts put the tensors inside their checkpoint."""
 
-PREFIXES = ("module.", "model.", "_orig_mod.")
+PREFIXES = ("module.", "model.", "net.", "_orig_mod.")
 """What wrappers of a network put before its keys."""
 
 UNREADABLE = (
@@ -49,12 +56,12 @@ class Origin:
     Attributes:
         name: What the zoo calls them; "" for one's own.
         weights: Their terms, training data and figures.
-        path: The file or folder they were read from.
+        fingerprint: Of the network as it was read: figures hold for that one only.
     """
 
     name: str
     weights: Weights
-    path: Path
+    fingerprint: str
 
     def passed_on(self) -> Weights:
         """Return what holds for weights that began as these: the terms, not the figures."""
@@ -96,10 +103,13 @@ class Checkpoint:
     layout: str = METADATA_KEY
     path: Path | None = None
 
-    @property
-    def origin(self) -> Origin | None:
-        """What its weights are, where that is known."""
-        return Origin(self.name, self.weights, self.path) if self.weights and self.path else None
+    def __post_init__(self) -> None:
+        """Refuse contracts that contradict the architecture.
+
+        Raises:
+            ConfigError: Channels or size do not fit.
+        """
+        check_together(self.model, self.input, where=str(self.path or "this network"))
 
 
 def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Checkpoint:
@@ -118,6 +128,10 @@ def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Check
     if path.suffix == ".safetensors":
         tensors, metadata = _read_safetensors(path)
         if METADATA_KEY in metadata:
+            if contract:
+                raise ConfigError(
+                    f"{path} says itself what pictures it expects; leave contract out"
+                )
             described = _described(metadata[METADATA_KEY], where=str(path))
             return Checkpoint(tensors=tensors, path=path, **described)
     else:
@@ -131,6 +145,7 @@ def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Check
     spec = like.input if like else InputSpec()
     if converted.input:
         spec = replace(spec, mean=converted.input.mean, std=converted.input.std)
+    spec = spec.for_channels(converted.config.in_channels)
     return Checkpoint(
         model=converted.config,
         input=spec,
@@ -152,10 +167,8 @@ def write(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
     Raises:
         WeightsError: It cannot be written.
     """
-    tensors = {
-        name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
-        for name, value in checkpoint.tensors.items()
-    }
+    tensors = {name: _stored(name, value, half=half) for name, value in checkpoint.tensors.items()}
+    tensors = _separate(tensors)
     metadata = {METADATA_KEY: json.dumps(describe(checkpoint))}
     try:
         with atomic(path) as temporary:
@@ -219,8 +232,58 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None
     if problems:
         shown = "\n  ".join([*sorted(problems)[:20], *(["…"] if len(problems) > 20 else [])])
         raise WeightsError(f"{where} does not fit the network ({len(problems)} keys):\n  {shown}")
-    ready = {name: value.to(wanted[name].dtype) for name, value in tensors.items()}
+    for name, value in tensors.items():
+        _check_numbers(name, value, where)
+    ready = _separate({name: value.to(wanted[name].dtype) for name, value in tensors.items()})
     model.load_state_dict(ready, assign=next(model.parameters()).is_meta)
+
+
+def fingerprint(checkpoint: Checkpoint) -> str:
+    """Return a short text that is another one as soon as numbers or contracts change.
+
+    It is quick rather than safe against forgery: it tells trained-on weights from those that were
+    read, and costs a pass over memory.
+    """
+    total = sum(
+        (number + 1) * int(value.detach().cpu().contiguous().float().view(torch.int32).sum())
+        for number, (_, value) in enumerate(sorted(checkpoint.tensors.items()))
+    )
+    return f"{total}|{checkpoint.model}|{checkpoint.input}|{checkpoint.output}"
+
+
+def _check_numbers(name: str, value: Tensor, where: str) -> None:
+    """Refuse tensors that are no plain numbers."""
+    plain = value.layout == torch.strided and not (value.is_quantized or value.is_complex())
+    if not plain or value.is_meta:
+        raise WeightsError(f"{where}: {name} is not a plain tensor of numbers")
+    if value.is_floating_point() and not torch.isfinite(value).all():
+        raise WeightsError(f"{where}: {name} holds numbers that are not finite")
+
+
+def _separate(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give each tensor memory of its own, where two share it or one repeats itself."""
+    seen: set[int] = set()
+    apart = {}
+    for name, value in tensors.items():
+        place = value.untyped_storage().data_ptr() if value.numel() else 0
+        whole = value.is_contiguous() and place not in seen
+        apart[name] = value if whole or value.is_meta else value.clone().contiguous()
+        seen.add(place)
+    return apart
+
+
+def _stored(name: str, value: Tensor, *, half: bool) -> Tensor:
+    """Bring a tensor to the form it is stored in.
+
+    Raises:
+        WeightsError: It is too large for half precision.
+    """
+    stored = value.detach().cpu()
+    if half and stored.is_floating_point():
+        stored = stored.half()
+        if torch.isinf(stored).any():
+            raise WeightsError(f"{name} holds numbers too large for half precision")
+    return stored
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -248,18 +311,30 @@ def _read_pickle(path: Path) -> Mapping[str, Tensor]:
             "never does. Where you trust it, load it once in a place of its own and save its "
             f"state_dict with safetensors.torch.save_file. ({reason[0]})"
         ) from error
-    for wrapper in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-            break
+    while inner := _unwrapped(content):
+        content = inner
     if not isinstance(content, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise WeightsError(
             f"{path} holds no state dict: a table of tensors, perhaps under "
-            f"{' or '.join(map(repr, WRAPPERS))}"
+            f"{' or '.join(map(repr, WRAPPERS))}; it holds {_told(content)}"
         )
     return content
+
+
+def _unwrapped(content: object) -> Mapping[str, Any] | None:
+    """Return the state dict inside a training script's checkpoint."""
+    if not isinstance(content, Mapping):
+        return None
+    inside = (content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping))
+    return next(inside, None)
+
+
+def _told(content: object) -> str:
+    if not isinstance(content, Mapping):
+        return f"a {type(content).__name__}"
+    return f"the keys {', '.join(map(repr, list(content)[:8])) or '(none)'}"
 
 
 def _stripped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -280,5 +355,5 @@ def _described(text: str, *, where: str) -> dict[str, Any]:
         return from_description(json.loads(text), where=where)
     except HgzooError as error:
         raise WeightsError(f"{where} describes its network wrongly: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{where} describes its network wrongly: {error!r}") from error

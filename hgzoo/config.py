@@ -5,8 +5,10 @@ Each record is one table of a file in zoo_configs; its attributes are the keys o
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hgzoo.errors import ConfigError
@@ -14,8 +16,18 @@ from hgzoo.skeletons import SKELETONS, Skeleton, nameless
 
 HeatmapKind = Literal["heights", "logits"]
 
-MOST = {"num_stacks": 64, "num_blocks": 64, "depth": 10}
+MOST = {
+    "num_stacks": 64,
+    "num_blocks": 64,
+    "depth": 10,
+    "num_feats": 8192,
+    "num_keypoints": 8192,
+    "in_channels": 1024,
+}
 """Limits far beyond use, so that a damaged or hostile file cannot keep us building for ever."""
+
+MOST_RESIDUALS = 8192
+MOST_PIXELS = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +64,17 @@ class ModelConfig:
         Raises:
             ConfigError: Says which number is wrong, and what it must be.
         """
-        for name in ("num_stacks", "num_blocks", "depth", "num_keypoints", "in_channels"):
-            number, most = getattr(self, name), MOST.get(name)
-            if number < 1:
-                raise ConfigError(f"{name} must be at least 1, got {number}")
-            if most and number > most:
+        for name, most in MOST.items():
+            number = getattr(self, name)
+            if type(number) is not int or number < 1:
+                raise ConfigError(f"{name} must be a whole number and at least 1, got {number!r}")
+            if number > most:
                 raise ConfigError(f"{name} must be at most {most}, got {number}")
+        if self.num_stacks * (3 * self.depth + 2) * self.num_blocks > MOST_RESIDUALS:
+            raise ConfigError(
+                f"{self.num_stacks} stacks of depth {self.depth} with {self.num_blocks} residuals "
+                f"a place are more than {MOST_RESIDUALS} residuals"
+            )
         widths = (self.num_feats, *self.stem_channels[1:])
         if len(self.stem_channels) != 4 or any(w < 2 or w % 2 for w in widths):
             raise ConfigError(
@@ -105,17 +122,37 @@ class InputSpec:
         Raises:
             ConfigError: Says which value is wrong, and what it must be.
         """
-        if len(self.size) != 2 or min(self.size) < 1:
-            raise ConfigError(f"size must be (height, width) in pixels, got {self.size}")
+        if len(self.size) != 2 or min(self.size) < 1 or self.size[0] * self.size[1] > MOST_PIXELS:
+            raise ConfigError(
+                f"size must be (height, width) in pixels, {MOST_PIXELS} of them at most, "
+                f"got {self.size}"
+            )
         if self.heatmap_stride != 4:
             raise ConfigError(f"heatmap_stride must be 4, the stem's, got {self.heatmap_stride}")
-        if len(self.mean) != len(self.std) or min(self.std, default=0.0) <= 0.0:
+        finite = all(map(math.isfinite, (*self.mean, *self.std)))
+        if len(self.mean) != len(self.std) or not finite or min(self.std, default=0.0) <= 0.0:
             raise ConfigError(
-                "mean and std need one number a channel, and std above 0; "
+                "mean and std need one finite number a channel, and std above 0; "
                 f"got {self.mean} and {self.std}"
             )
-        if self.box_padding <= 0.0:
+        if not 0.0 < self.box_padding < math.inf:
             raise ConfigError(f"box_padding must be above 0, got {self.box_padding}")
+
+    def for_channels(self, in_channels: int) -> InputSpec:
+        """Give each channel a mean and std: the average for one, repeated for others.
+
+        Raises:
+            ConfigError: There is no channel.
+        """
+        old = len(self.mean)
+        if old == in_channels:
+            return self
+        if in_channels < 1:
+            raise ConfigError(f"a picture needs at least 1 channel, got {in_channels}")
+        if in_channels == 1:
+            return replace(self, mean=(sum(self.mean) / old,), std=(sum(self.std) / old,))
+        mean, std = (tuple(v[i % old] for i in range(in_channels)) for v in (self.mean, self.std))
+        return replace(self, mean=mean, std=std)
 
     @property
     def heatmap_size(self) -> tuple[int, int]:
@@ -337,6 +374,8 @@ class Weights:
         """
         if self.file and not self.sha256:
             raise ConfigError(f"the weights {self.file} need their sha256")
+        if not re.fullmatch(r"[\w.+-]+", self.spdx):
+            raise ConfigError(f"spdx must be a licence's identifier, got {self.spdx!r}")
         for name, least in (("sha256", 64), ("url_sha256", 8)):
             digits = getattr(self, name)
             if digits and not (
@@ -384,13 +423,19 @@ class Recipe:
                 f"recipe {self.name!r}: default_weights {self.default_weights!r} has no table "
                 f"[weights.{self.default_weights}]"
             )
-        if len(self.input.mean) != self.model.in_channels:
-            raise ConfigError(
-                f"recipe {self.name!r}: [input] has {len(self.input.mean)} means for "
-                f"{self.model.in_channels} channels"
-            )
-        step = self.input.heatmap_stride * 2**self.model.depth
-        if self.input.size[0] % step or self.input.size[1] % step:
-            raise ConfigError(
-                f"recipe {self.name!r}: [input] size {list(self.input.size)} must divide by {step}"
-            )
+        check_together(self.model, self.input, where=f"recipe {self.name!r}")
+
+
+def check_together(model: ModelConfig, spec: InputSpec, *, where: str) -> None:
+    """Refuse pictures that a network cannot take.
+
+    Raises:
+        ConfigError: Channels or size do not fit.
+    """
+    if len(spec.mean) != model.in_channels:
+        raise ConfigError(
+            f"{where}: [input] has {len(spec.mean)} means for {model.in_channels} channels"
+        )
+    step = spec.heatmap_stride * 2**model.depth
+    if spec.size[0] % step or spec.size[1] % step:
+        raise ConfigError(f"{where}: [input] size {list(spec.size)} must divide by {step}")

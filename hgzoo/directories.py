@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from hgzoo import cards, checkpoints, recipes
-from hgzoo.checkpoints import Checkpoint, Origin
+from hgzoo.checkpoints import Checkpoint
 from hgzoo.config import InputSpec, ModelConfig, Recipe
 from hgzoo.errors import ConfigError, HgzooError, WeightsError
-from hgzoo.files import atomic, write_text
+from hgzoo.files import atomic, is_folder, write_text
 from hgzoo.geometry import Crop, to_tensor
 from hgzoo.inference import Network, read_keypoints
 from hgzoo.pictures import DEMO, RGB, load
@@ -63,19 +62,36 @@ def write(
         here = replace(checkpoint.weights, file="", sha256="", hub_id="", revision="main")
         checkpoint = replace(checkpoint, weights=here)
     try:
+        card = cards.card(
+            checkpoint,
+            address=address or f"local-dir:{directory.resolve().name}",
+            picture="" if picture is None else PICTURE_FILE,
+        )
+        _check_ours(directory)
+        # Without config.json the weights tell themselves what they are: so an interruption never
+        # leaves weights beside the description of others.
+        for name in (CONFIG_FILE, PICTURE_FILE):
+            (directory / name).unlink(missing_ok=True)
+        checkpoints.write(checkpoint, directory / WEIGHTS_FILES[0], half=half)
         if picture is not None:
             with atomic(directory / PICTURE_FILE) as temporary:
                 Image.fromarray(picture).save(temporary, format="JPEG", quality=90)
-        checkpoints.write(checkpoint, directory / WEIGHTS_FILES[0], half=half)
-        write_text(directory / CONFIG_FILE, json.dumps(to_config(checkpoint), indent=2))
-        card = cards.card(
-            checkpoint,
-            address=address or f"local-dir:{directory.name}",
-            picture="" if picture is None else PICTURE_FILE,
-        )
         write_text(directory / CARD_FILE, cards.front_matter(checkpoint) + card.rstrip("\n"))
-    except OSError as error:
-        raise WeightsError(f"cannot write {directory}: {error.strerror or error}") from error
+        write_text(directory / CONFIG_FILE, json.dumps(to_config(checkpoint), indent=2))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot write {directory}: {error}") from error
+
+
+def _check_ours(directory: Path) -> None:
+    """Refuse a folder whose files belong to something else.
+
+    Raises:
+        WeightsError: Names the file that would be lost.
+    """
+    for name, mark in ((CARD_FILE, cards.MARK), (CONFIG_FILE, '"pretrained_cfg"')):
+        path = directory / name
+        if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace"):
+            raise WeightsError(f"{path} is not hgzoo's and would be lost; choose another folder")
 
 
 def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Checkpoint:
@@ -90,13 +106,15 @@ def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Check
         WeightsError: There are no weights, or they are damaged or of no known layout.
         ConfigError: config.json cannot be read.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         return checkpoints.read(path, like=like, contract=contract)
     found = [path / name for name in WEIGHTS_FILES if (path / name).is_file()]
     if not found:
         raise WeightsError(f"{path} holds none of {', '.join(WEIGHTS_FILES)}")
     if not (path / CONFIG_FILE).is_file():
         return checkpoints.read(found[0], like=like, contract=contract)
+    if contract:
+        raise ConfigError(f"{path} says itself what pictures it expects; leave contract out")
     recipe = read_config(path / CONFIG_FILE)
     return replace(
         checkpoints.read(found[0], like=recipe),
@@ -107,21 +125,6 @@ def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Check
         weights=recipe.weights.get(recipe.default_weights),
         path=path,
     )
-
-
-def attributed(checkpoint: Checkpoint, origin: Origin | None) -> Checkpoint:
-    """Give a network its name and figures back where its weights are still those that were read.
-
-    Figures are true of the very weights they were measured with, so the file is read again and
-    compared, number by number.
-    """
-    if origin is None or not origin.path.exists():
-        return checkpoint
-    then, now = read(origin.path).tensors, checkpoint.tensors
-    same = then.keys() == now.keys() and all(
-        torch.equal(then[name].to(value.dtype), value.cpu()) for name, value in now.items()
-    )
-    return replace(checkpoint, name=origin.name, weights=origin.weights) if same else checkpoint
 
 
 def read_config(path: Path) -> Recipe:
@@ -137,7 +140,7 @@ def read_config(path: Path) -> Recipe:
         raise ConfigError(f"{path}: {error}") from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} is no config.json of hgzoo or timm: {error!r}") from error
 
 

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ def fetch(
     if not url.startswith(("http://", "https://")):
         raise DownloadError(f"{url} is no address of the web; it must begin with https://")
     part = path.with_name(f"{path.name}.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
     try:
+        part.parent.mkdir(parents=True, exist_ok=True)
         resumed = _receive(url, part, timeout=timeout, show=show)
         found = sha256_of(part)
         if resumed and not found.startswith(sha256):  # the older half was of another file
@@ -64,16 +65,15 @@ def fetch(
             _receive(url, part, timeout=timeout, show=show)
             found = sha256_of(part)
         if not found.startswith(sha256):
-            part.unlink()
-            _validator(part).unlink(missing_ok=True)
+            _discard(part)
             raise DownloadError(
                 f"{url} gave other bytes than expected: SHA-256 {found}, expected {sha256}…"
             )
         _validator(part).unlink(missing_ok=True)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        _validator(part).unlink(missing_ok=True)
+        with suppress(OSError):
+            _discard(part)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else error.strerror or str(error)
         raise DownloadError(f"cannot write {path}: {reason}") from error
@@ -131,6 +131,10 @@ class _Failure(Exception):  # noqa: N818
         self.wait = wait
 
 
+class _Stale(_Failure):
+    """The server has nothing to add to the part: it was whole, or of another version."""
+
+
 def _receive(url: str, part: Path, *, timeout: float, show: bool) -> bool:
     """Fill the part file, trying again after what may pass; tell whether an older part was used."""
     resumed = _size(part) > 0
@@ -140,6 +144,8 @@ def _receive(url: str, part: Path, *, timeout: float, show: bool) -> bool:
             _receive_once(url, part, timeout=timeout, show=show)
             return resumed
         except _Failure as failure:
+            if isinstance(failure, _Stale):
+                _discard(part)
             begun |= failure.passing
             if wait is None or not (failure.passing or (begun and failure.absent)):
                 raise DownloadError(f"{url}: {failure}") from failure
@@ -151,11 +157,8 @@ def _receive_once(url: str, part: Path, *, timeout: float, show: bool) -> None:
     """Append what is missing, or begin anew where the server does not resume."""
     have, validator = _size(part), _validator(part)
     headers = {"User-Agent": AGENT}
-    if have and validator.exists():
-        headers |= {
-            "Range": f"bytes={have}-",
-            "If-Range": validator.read_text(encoding="utf-8").strip(),
-        }
+    if have and (version := _version(validator)):
+        headers |= {"Range": f"bytes={have}-", "If-Range": version}
     with _open(url, headers, timeout) as response:
         if response.status != HTTPStatus.PARTIAL_CONTENT:
             have = 0
@@ -164,8 +167,8 @@ def _receive_once(url: str, part: Path, *, timeout: float, show: bool) -> None:
                 write_text(validator, mark)
             else:
                 validator.unlink(missing_ok=True)
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
+        length = str(response.headers.get("Content-Length", ""))
+        total = have + int(length) if length.isdecimal() else None
         with (
             part.open("ab" if have else "wb") as file,
             bar((), Path(url).name, show=show, total=total, unit="B") as shown,
@@ -193,8 +196,10 @@ def _open(url: str, headers: dict[str, str], timeout: float) -> http.client.HTTP
     except urllib.error.HTTPError as error:
         error.close()
         asked = str(error.headers.get("Retry-After", ""))
-        wait = min(float(asked), LONGEST_WAIT) if asked.isdigit() else 0.0
+        wait = min(float(asked), LONGEST_WAIT) if asked.isdecimal() else 0.0
         reason = f"HTTP {error.code} {error.reason}"
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise _Stale(reason, passing=True) from error
         raise _Failure(reason, passing=error.code in PASSING, wait=wait) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         # urllib wraps what happens before a connection stands: nobody is there, or we are offline.
@@ -225,6 +230,19 @@ def _reason(error: Exception) -> str:
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _validator(part).unlink(missing_ok=True)
+
+
+def _version(validator: Path) -> str:
+    """Return which version of the file a part is of; "" where that is not known."""
+    if not validator.exists():
+        return ""
+    text = validator.read_text(encoding="ascii", errors="replace").strip()
+    return text if text.isascii() and text.isprintable() else ""
 
 
 def _validator(part: Path) -> Path:

@@ -14,12 +14,10 @@ from torch import nn
 
 from hgzoo import cards, checkpoints, directories, download, recipes, sources
 from hgzoo.checkpoints import Checkpoint
-from hgzoo.config import InputSpec, Recipe, Weights
+from hgzoo.config import ModelConfig, Recipe, Weights
 from hgzoo.errors import ConfigError, UnknownNameError, WeightsError, names_near_misses
+from hgzoo.files import is_folder
 from hgzoo.model import StackedHourglass
-
-HUB = "hf-hub:"
-FOLDER = "local-dir:"
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".bin", ".ckpt")
 """What counts as a checkpoint file where a name is expected."""
@@ -62,26 +60,28 @@ def create_model(
         WeightsError: There are no such weights, they cannot be had, or they are damaged or of
             another architecture.
     """
-    if pretrained or checkpoint_path:
-        recipe = _find(name, cache_dir=cache_dir).recipe
-        checkpoint = (
-            directories.read(Path(checkpoint_path), like=recipe)
-            if checkpoint_path
-            else find_weights(name, cache_dir=cache_dir)
-        )
-        # The recipe's architecture is what was asked for; another one is an error that lists keys.
-        asked = replace(checkpoint, model=recipe.model)
-        model = StackedHourglass.from_checkpoint(asked, where=str(checkpoint.path))
-        _adapt(model, num_keypoints=num_keypoints, in_chans=in_chans)
-        return model
-    recipe = _find(name, cache_dir=cache_dir).recipe
-    config = replace(
-        recipe.model,
-        num_keypoints=recipe.model.num_keypoints if num_keypoints is None else num_keypoints,
-        in_channels=recipe.model.in_channels if in_chans is None else in_chans,
-    )
-    spec = _spec_for(recipe.input, config.in_channels)
-    return StackedHourglass(config, input=spec, output=recipe.output)
+    found = _find(name, cache_dir=cache_dir, weights=pretrained and checkpoint_path is None)
+    recipe = found.recipe
+    if not pretrained and checkpoint_path is None:
+        config = _asked(recipe.model, num_keypoints=num_keypoints, in_chans=in_chans)
+        spec = recipe.input.for_channels(config.in_channels)
+        return StackedHourglass(config, input=spec, output=recipe.output)
+    if checkpoint_path is None:
+        checkpoint = _weights_of(found, cache_dir=cache_dir)
+    else:
+        checkpoint = read_checkpoint(checkpoint_path, like=recipe)
+    # The recipe's architecture is what was asked for; another one is an error that lists keys. A
+    # file may have the keypoints and channels of the recipe, or those asked for.
+    config = recipe.model
+    if checkpoint.model.num_keypoints == num_keypoints:
+        config = replace(config, num_keypoints=num_keypoints)
+    if checkpoint.model.in_channels == in_chans:
+        config = replace(config, in_channels=in_chans)
+    spec = checkpoint.input.for_channels(config.in_channels)
+    checkpoint = replace(checkpoint, model=config, input=spec)
+    model = StackedHourglass.from_checkpoint(checkpoint, where=str(checkpoint.path))
+    _adapt(model, num_keypoints=num_keypoints, in_chans=in_chans)
+    return model
 
 
 def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Checkpoint:
@@ -95,16 +95,52 @@ def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Ch
         UnknownNameError: No such variant or tag.
         WeightsError: The variant has no weights, they cannot be had, or they are damaged.
     """
-    is_name = str(name).startswith((HUB, FOLDER))
-    if Path(name).suffix in CHECKPOINT_SUFFIXES and not is_name:
-        return directories.read(Path(name))
-    found = _find(name, cache_dir=cache_dir, weights=True)
+    if _is_checkpoint(name):
+        return read_checkpoint(name)
+    return _weights_of(_find(name, cache_dir=cache_dir, weights=True), cache_dir=cache_dir)
+
+
+def read_checkpoint(
+    path: str | Path, *, like: Recipe | None = None, contract: str = ""
+) -> Checkpoint:
+    """Read a checkpoint file or folder; an original of the zoo is recognized by its SHA-256.
+
+    Args:
+        path: The file or folder, also as "local-dir:path".
+        like: As for `hgzoo.checkpoints.read`.
+        contract: As for `hgzoo.checkpoints.read`.
+
+    Raises:
+        WeightsError: There are no weights, or they are damaged or of no known layout.
+        ConfigError: No file is named, or a config.json cannot be read.
+    """
+    text = str(path).removeprefix(sources.FOLDER)
+    if not text:
+        raise ConfigError("name the checkpoint to load")
+    checkpoint = directories.read(Path(text), like=like, contract=contract)
+    known = None if checkpoint.weights else _recognize(Path(text))
+    return replace(checkpoint, name=known[0], weights=known[1]) if known else checkpoint
+
+
+def _asked(config: ModelConfig, *, num_keypoints: int | None, in_chans: int | None) -> ModelConfig:
+    """Return an architecture with other keypoints and channels, where they are asked for."""
+    return replace(
+        config,
+        num_keypoints=config.num_keypoints if num_keypoints is None else num_keypoints,
+        in_channels=config.in_channels if in_chans is None else in_chans,
+    )
+
+
+def _weights_of(found: _Found, *, cache_dir: str | Path | None) -> Checkpoint:
+    """Fetch and read the weights that a name means."""
     if found.folder:
         return directories.read(found.folder)
-    full, weights = weights_info(name)
-    path = sources.fetch(full, weights, cache_dir=cache_dir)
-    checkpoint = checkpoints.read(path, like=found.recipe)
-    return replace(checkpoint, name=full, weights=weights)
+    recipe = found.recipe
+    full, weights = _default_weights(found)
+    path = sources.fetch(full, weights, like=recipe, cache_dir=cache_dir)
+    checkpoint = checkpoints.read(path, like=recipe)
+    # What is in the cache may be older than the recipe, which knows best what its weights expect.
+    return replace(checkpoint, input=recipe.input, output=recipe.output, name=full, weights=weights)
 
 
 @names_near_misses
@@ -154,14 +190,17 @@ def model_card(name: str | Path) -> str:
     """Write the card of pretrained weights, as Markdown, without fetching them.
 
     Args:
-        name: A variant that has weights, or a variant and a tag.
+        name: A variant that has weights, a variant and a tag, a folder, or a repository.
 
     Raises:
         UnknownNameError: No such variant or tag.
         WeightsError: The variant has no weights.
     """
-    full, weights = weights_info(name)
-    recipe = model_info(full)
+    found = _find(name, weights=True)
+    if found.folder:
+        return cards.card(directories.read(found.folder), address=str(name))
+    full, weights = _default_weights(found)
+    recipe = found.recipe
     with torch.device("meta"):
         model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
     return cards.card(
@@ -202,26 +241,42 @@ def _find(
         ConfigError: The recipe cannot be read.
         DownloadError: The repository cannot be had.
     """
+    if not isinstance(name, str | Path) or not str(name):
+        raise ConfigError(f"a network is named by a text or a path, got {name!r}")
     text = str(name)
-    if text.startswith(HUB):
-        repo_id, _, revision = text.removeprefix(HUB).partition("@")
+    if text.startswith(sources.HUB):
+        repo_id, _, revision = text.removeprefix(sources.HUB).partition("@")
         return _in_folder(
             sources.hub_folder(
                 repo_id, revision=revision or "main", cache_dir=cache_dir, weights=weights
             )
         )
-    if text.startswith(FOLDER):
-        return _in_folder(Path(text.removeprefix(FOLDER)))
+    if text.startswith(sources.FOLDER):
+        return _in_folder(sources.folder_of(name))
+    variant, dot, tag = text.partition(".")
+    recipe = recipes.read(variant) if variant in recipes.names() else None
+    if recipe and (not dot or tag in recipe.weights):
+        return _Found(recipe, tag)
+    if is_folder(name):
+        return _in_folder(Path(name))
     if Path(name).suffix in recipes.SUFFIXES:
         return _Found(recipes.read(name))
-    variant, _, tag = text.partition(".")
-    if variant not in recipes.names() and Path(name).is_dir():
-        return _in_folder(Path(name))
-    recipe = recipes.read(variant)
-    if tag and tag not in recipe.weights:
-        known = [f"{variant}.{known}" for known in recipe.weights]
+    if _is_checkpoint(name):
+        raise ConfigError(
+            f"{text} is a checkpoint; name its variant too: create_model(VARIANT, "
+            f'checkpoint_path="{text}"), or hgzoo.Predictor("{text}")'
+        )
+    if recipe:
+        known = [f"{variant}.{one}" for one in recipe.weights]
         raise UnknownNameError("weights", text, known or list_models(pretrained=True))
-    return _Found(recipe, tag)
+    return _Found(recipes.read(variant))  # says which names are near
+
+
+def _is_checkpoint(name: str | Path) -> bool:
+    """Tell the path of a checkpoint file from a name."""
+    if not isinstance(name, str | Path) or str(name).startswith((sources.HUB, sources.FOLDER)):
+        return False
+    return Path(name).suffix in CHECKPOINT_SUFFIXES and not is_folder(name)
 
 
 def _in_folder(folder: Path) -> _Found:
@@ -248,8 +303,11 @@ def weights_info(name: str | Path) -> tuple[str, Weights]:
         UnknownNameError: No such variant or tag.
         WeightsError: The variant has none; the message names what exists.
     """
-    recipe, tag, _ = _find(name)
-    tag = tag or recipe.default_weights
+    return _default_weights(_find(name))
+
+
+def _default_weights(found: _Found) -> tuple[str, Weights]:
+    recipe, tag = found.recipe, found.tag or found.recipe.default_weights
     if not tag:
         raise WeightsError(
             f"{recipe.name} has no pretrained weights; these exist: "
@@ -259,12 +317,8 @@ def weights_info(name: str | Path) -> tuple[str, Weights]:
     return f"{recipe.name}.{tag}", recipe.weights[tag]
 
 
-def recognize(path: Path) -> tuple[str, Weights] | None:
-    """Return the name of an original checkpoint of the zoo, and what is known of it.
-
-    Args:
-        path: A file; it is recognized by its SHA-256.
-    """
+def _recognize(path: Path) -> tuple[str, Weights] | None:
+    """Return the name of an original checkpoint of the zoo by its SHA-256, and its terms."""
     if not path.is_file():
         return None
     sha256 = download.sha256_of(path)
@@ -287,7 +341,7 @@ def _adapt(model: StackedHourglass, *, num_keypoints: int | None, in_chans: int 
         new = nn.Conv2d(in_chans, old.out_channels, 7, stride=2, padding=3)
         new.load_state_dict({**old.state_dict(), "weight": weight})
         model.stem.conv = new
-        model.input = _spec_for(model.input, in_chans)
+        model.input = model.input.for_channels(in_chans)
         logger.warning("the first convolution was adapted to %d channels", in_chans)
 
 
@@ -298,17 +352,3 @@ def _adapted(weight: torch.Tensor, in_chans: int) -> torch.Tensor:
     old = weight.shape[1]
     index = torch.arange(in_chans) % old
     return weight[:, index] * (old / in_chans)
-
-
-def _spec_for(spec: InputSpec, in_chans: int) -> InputSpec:
-    """Give each channel a mean and std: the average for one, repeated for others."""
-    if len(spec.mean) == in_chans:
-        return spec
-    if in_chans < 1:
-        raise ConfigError(f"in_chans must be at least 1, got {in_chans}")
-    old = len(spec.mean)
-    if in_chans == 1:
-        return replace(spec, mean=(sum(spec.mean) / old,), std=(sum(spec.std) / old,))
-    index = [i % old for i in range(in_chans)]
-    mean, std = (tuple(v[i] for i in index) for v in (spec.mean, spec.std))
-    return replace(spec, mean=mean, std=std)

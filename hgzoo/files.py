@@ -34,6 +34,14 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def is_folder(path: str | Path) -> bool:
+    """Tell a folder; what cannot even be a path, such as a far too long name, is none."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

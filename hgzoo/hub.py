@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from hgzoo import directories, factory
 from hgzoo.download import sha256_of
-from hgzoo.errors import HgzooError, WeightsError
+from hgzoo.errors import ConfigError, HgzooError, WeightsError
 from hgzoo.model import StackedHourglass
 from hgzoo.sources import hub_failures
 
@@ -42,8 +42,10 @@ def push_to_hub(
         The address of the commit.
 
     Raises:
+        ConfigError: That is no name of a repository.
         WeightsError: Not logged in, no permission, or no connection.
     """
+    _check_id(repo_id)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         model.save_pretrained(folder, half=half, address=f"hf-hub:{repo_id}")
@@ -77,6 +79,15 @@ def upload(
             "`hf auth login`, or set HF_TOKEN to a token that may write there"
         ) from error
     return str(commit.commit_url)
+
+
+def _check_id(repo_id: str) -> None:
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(repo_id)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{repo_id!r} cannot be a repository on the Hub: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +133,7 @@ def publish_zoo(
     Yields:
         What became of each, as soon as it is known; one that fails does not stop the others.
     """
+    _check_id(f"{owner}/name")
     for name in names or factory.list_models(pretrained=True):
         full, weights = factory.weights_info(name)
         repo_id = f"{owner}/{full}"

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from hgzoo import directories, sources
 from hgzoo.blocks import RESIDUALS, Feedback, Hourglass, Residuals, Stem, SupervisionHead
-from hgzoo.checkpoints import Checkpoint, Origin, fill
+from hgzoo.checkpoints import Checkpoint, Origin, fill, fingerprint
 from hgzoo.config import InputSpec, ModelConfig, OutputSpec
 from hgzoo.errors import ConfigError, InputError, UnknownNameError
 
@@ -141,19 +141,39 @@ class StackedHourglass(nn.Module):
         """
         with torch.device("meta"):
             model = cls(checkpoint.model, input=checkpoint.input, output=checkpoint.output)
-        fill(model, checkpoint.tensors, where=where)
-        model.origin = checkpoint.origin
+        model.take(checkpoint, where=where)
         return model.eval()
 
+    def take(self, checkpoint: Checkpoint, *, where: str) -> None:
+        """Take the tensors of a checkpoint over, and remember whose they were.
+
+        Args:
+            checkpoint: Of the same architecture.
+            where: The file or folder it was read from.
+
+        Raises:
+            WeightsError: The tensors are not those of the architecture; lists the keys.
+        """
+        fill(self, checkpoint.tensors, where=where)
+        self.origin = None
+        if checkpoint.weights:
+            read = fingerprint(self.checkpoint())
+            self.origin = Origin(checkpoint.name, checkpoint.weights, read)
+
     def checkpoint(self) -> Checkpoint:
-        """Return the network as plain data; its tensors are not copied."""
-        return Checkpoint(
-            model=self.config,
-            input=self.input,
-            output=self.output,
-            tensors=self.state_dict(),
-            weights=self.origin.passed_on() if self.origin else None,
+        """Return the network as plain data; its tensors are not copied.
+
+        Name and figures are those of the weights that were read, as long as nothing has changed
+        since; after that only the terms remain.
+        """
+        now = Checkpoint(
+            model=self.config, input=self.input, output=self.output, tensors=self.state_dict()
         )
+        if self.origin is None:
+            return now
+        if fingerprint(now) == self.origin.fingerprint:
+            return replace(now, name=self.origin.name, weights=self.origin.weights)
+        return replace(now, weights=self.origin.passed_on())
 
     def save_pretrained(
         self, directory: str | Path, *, half: bool = False, address: str = ""
@@ -167,17 +187,20 @@ class StackedHourglass(nn.Module):
                 folder.
 
         Raises:
-            WeightsError: It cannot be written.
+            WeightsError: It cannot be written, or a file that is not ours would be lost.
+            ConfigError: No folder is named.
         """
-        training = self.training
-        picture = directories.picture_of(self.eval())
-        self.train(training)
+        if not str(directory):
+            raise ConfigError("name the folder to save to")
+        checkpoint = self.checkpoint()
+        # Drawn by a twin in float32 and evaluation mode, so that nothing changes in this one.
+        twin = self.from_checkpoint(checkpoint, where="the network")
         directories.write(
-            directories.attributed(self.checkpoint(), self.origin),
+            checkpoint,
             Path(directory),
             half=half,
             address=address,
-            picture=picture,
+            picture=directories.picture_of(twin),
         )
 
     @classmethod
@@ -191,16 +214,15 @@ class StackedHourglass(nn.Module):
         """Load what `save_pretrained` or `hgzoo.push_to_hub` wrote.
 
         Args:
-            source: A folder, or a repository on the Hugging Face Hub, "owner/name".
+            source: A folder, or a repository on the Hugging Face Hub, "owner/name"; with the
+                prefix "local-dir:" or "hf-hub:" it can only be that.
             revision: Of the repository: a commit, tag or branch.
             cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
 
         Raises:
             WeightsError: It cannot be had, or is damaged.
         """
-        folder = Path(source)
-        if not folder.is_dir():
-            folder = sources.hub_folder(str(source), revision=revision, cache_dir=cache_dir)
+        folder = sources.folder_of(source, revision=revision, cache_dir=cache_dir)
         return cls.from_checkpoint(directories.read(folder), where=str(source))
 
     # timm's interface, under timm's names.
@@ -276,8 +298,10 @@ class StackedHourglass(nn.Module):
         if output_fmt != "NCHW":
             raise ConfigError(f"output_fmt must be 'NCHW', got {output_fmt!r}")
         stacks = self.config.num_stacks
-        chosen = range(stacks)[-indices:] if isinstance(indices, int) else indices or range(stacks)
-        if any(not -stacks <= index < stacks for index in chosen):
+        if indices is None:
+            indices = stacks
+        chosen = range(-indices, 0) if isinstance(indices, int) else indices
+        if not chosen or any(not -stacks <= index < stacks for index in chosen):
             raise ConfigError(f"indices {list(chosen)} must name stacks 0 to {stacks - 1}")
         feats = self._run(x)[0]
         taken = [feats[index] for index in chosen]

@@ -49,6 +49,9 @@ class Skeleton:
                 f"group names index {max(used, key=abs)}; "
                 f"indices run from 0 to {self.num_keypoints - 1}"
             )
+        mirrored = [index for pair in self.flip_pairs for index in pair]
+        if len(set(mirrored)) != len(mirrored):
+            raise ConfigError(f"skeleton {self.name!r} mirrors a keypoint twice")
         if len(set(self.keypoints)) != self.num_keypoints:
             raise ConfigError(f"skeleton {self.name!r} gives two keypoints the same name")
 

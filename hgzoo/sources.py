@@ -6,32 +6,44 @@ cannot be had is an error that says what was tried and how to fetch it on anothe
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 from hgzoo import checkpoints, download
-from hgzoo.config import Weights
+from hgzoo.config import Recipe, Weights
+from hgzoo.directories import CONFIG_FILE, WEIGHTS_FILES
 from hgzoo.errors import DownloadError, WeightsError
-from hgzoo.files import write_text
+from hgzoo.files import is_folder, write_text
 
-WEIGHTS_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"
+HUB = "hf-hub:"
+FOLDER = "local-dir:"
 
 OFFLINE = "HF_HUB_OFFLINE is set"
 
 logger = logging.getLogger(__name__)
 
 
-def fetch(name: str, weights: Weights, *, cache_dir: str | Path | None = None) -> Path:
+def fetch(
+    name: str,
+    weights: Weights,
+    *,
+    like: Recipe | None = None,
+    cache_dir: str | Path | None = None,
+) -> Path:
     """Return the path of pretrained weights as a checked safetensors file of ours.
 
     Args:
         name: Their full name, such as "hg8.bearpaw_mpii".
         weights: Where they are.
+        like: The recipe they belong to, for originals that do not say what they expect.
         cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
 
     Raises:
@@ -39,12 +51,14 @@ def fetch(name: str, weights: Weights, *, cache_dir: str | Path | None = None) -
     """
     if weights.file:
         return _packaged(weights)
-    found = _in_hub_cache(weights, cache_dir) or _converted(name, cache_dir)
+    found = _in_hub_cache(weights, cache_dir)
+    if not found and weights.url:
+        found = _converted(name, weights, cache_dir)
     tried: dict[str, str] = {}
     if not found and weights.hub_id:
-        found = _from_hub(weights, cache_dir, tried)
+        found = _from_hub(name, weights, cache_dir, tried)
     if not found and weights.url:
-        found = _from_url(name, weights, cache_dir, tried)
+        found = _from_url(name, weights, like, cache_dir, tried)
     if not found:
         raise DownloadError(_how_to_get(name, weights, tried))
     return found
@@ -116,6 +130,32 @@ def hub_failures() -> tuple[type[Exception], ...]:
     return (OSError, ValueError, *HfHubHTTPError.__mro__[1:2])
 
 
+def folder_of(
+    source: str | Path, *, revision: str = "main", cache_dir: str | Path | None = None
+) -> Path:
+    """Return a folder, or the folder of a repository on the Hub.
+
+    Args:
+        source: A folder, or "owner/name"; with the prefix "local-dir:" or "hf-hub:" it can only be
+            that.
+        revision: Of the repository, where the source names none after "@".
+        cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
+
+    Raises:
+        WeightsError: There is no such folder, or the repository cannot be had.
+    """
+    text = str(source)
+    if text.startswith(FOLDER) or is_folder(source):
+        folder = text.removeprefix(FOLDER)
+        if not folder or not is_folder(folder):
+            raise WeightsError(f"there is no folder {folder!r}")
+        return Path(folder)
+    repo_id, _, named = text.removeprefix(HUB).partition("@")
+    if not text.startswith(HUB) and repo_id.count("/") != 1:
+        raise WeightsError(f"there is no folder {text!r}, and a repository is named owner/name")
+    return hub_folder(repo_id, revision=named or revision, cache_dir=cache_dir)
+
+
 def hub_folder(
     repo_id: str,
     *,
@@ -139,7 +179,7 @@ def hub_folder(
         config = hub_file(repo_id, file, revision=revision, cache_dir=cache_dir)
         if weights:
             # Of the same commit, should somebody push in between.
-            commit, file = config.parent.name, WEIGHTS_FILE
+            commit, file = config.parent.name, WEIGHTS_FILES[0]
             hub_file(repo_id, file, revision=commit, cache_dir=cache_dir)
     except DownloadError as error:
         raise DownloadError(
@@ -173,7 +213,7 @@ def _in_hub_cache(weights: Weights, cache_dir: str | Path | None) -> Path | None
     """Return weights that were downloaded from the Hub before, if they are still whole."""
     if not weights.hub_id:
         return None
-    path = _cached(weights.hub_id, WEIGHTS_FILE, weights.revision, cache_dir)
+    path = _cached(weights.hub_id, WEIGHTS_FILES[0], weights.revision, cache_dir)
     return path if path and _is_whole(path, weights.sha256) else None
 
 
@@ -184,7 +224,9 @@ def _is_whole(path: Path, sha256: str = "") -> bool:
     return not expected or download.sha256_of(path) == expected
 
 
-def _from_hub(weights: Weights, cache_dir: str | Path | None, tried: dict[str, str]) -> Path | None:
+def _from_hub(
+    name: str, weights: Weights, cache_dir: str | Path | None, tried: dict[str, str]
+) -> Path | None:
     from huggingface_hub import constants
 
     address = f"{constants.ENDPOINT}/{weights.hub_id} (revision {weights.revision})"
@@ -193,31 +235,39 @@ def _from_hub(weights: Weights, cache_dir: str | Path | None, tried: dict[str, s
         return None
     try:
         path = hub_file(
-            weights.hub_id, WEIGHTS_FILE, revision=weights.revision, cache_dir=cache_dir
+            weights.hub_id, WEIGHTS_FILES[0], revision=weights.revision, cache_dir=cache_dir
         )
     except DownloadError as error:
         tried[address] = str(error)
         return None
+    if not weights.sha256:
+        logger.warning(
+            "%s: no SHA-256 of ours is known; the file is trusted as %s has it", name, address
+        )
     if not _is_whole(path, weights.sha256):
         tried[address] = f"has other bytes than expected; expected SHA-256 {weights.sha256}"
         return None
     return path
 
 
-def _converted(name: str, cache_dir: str | Path | None) -> Path | None:
-    """Return an original that was converted before, if it is still whole."""
-    path = _assets(cache_dir) / f"{name}.safetensors"
-    expected = _record(path).get("sha256")
-    if not path.is_file() or not expected:
+def _converted(name: str, weights: Weights, cache_dir: str | Path | None) -> Path | None:
+    """Return an original that was converted before, if it is still whole and the one meant."""
+    path = _conversion(name, weights, cache_dir)
+    record = _record(path)
+    if not path.is_file() or not record["url_sha256"].startswith(weights.url_sha256):
         return None
-    if download.sha256_of(path) != expected:
+    if download.sha256_of(path) != record["sha256"]:
         logger.warning("%s is damaged; fetching it again", path)
         return None
     return path
 
 
 def _from_url(
-    name: str, weights: Weights, cache_dir: str | Path | None, tried: dict[str, str]
+    name: str,
+    weights: Weights,
+    like: Recipe | None,
+    cache_dir: str | Path | None,
+    tried: dict[str, str],
 ) -> Path | None:
     """Download the original, convert it, and keep only the result."""
     from huggingface_hub import constants
@@ -226,13 +276,12 @@ def _from_url(
     if constants.HF_HUB_OFFLINE:
         tried[weights.url] = OFFLINE
         return None
-    folder = _assets(cache_dir)
-    path = folder / f"{name}.safetensors"
-    original = folder / f"{name}{Path(weights.url).suffix}"
-    with WeakFileLock(folder / f"{name}.lock"):
-        if ready := _converted(name, cache_dir):  # another process was faster
+    path = _conversion(name, weights, cache_dir)
+    original = path.with_suffix(Path(weights.url).suffix[:8] or ".pth")
+    with _cache_errors(path), WeakFileLock(path.with_suffix(".lock")):
+        if ready := _converted(name, weights, cache_dir):  # another process was faster
             return ready
-        first_seen = _record(path).get("url_sha256", "")
+        first_seen = _record(path)["url_sha256"]
         expected = weights.url_sha256 or first_seen
         timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
         try:
@@ -243,7 +292,7 @@ def _from_url(
                     "what later downloads must match",
                     *(weights.url, sha256),
                 )
-            checkpoint = checkpoints.read(original)
+            checkpoint = checkpoints.read(original, like=like)
             checkpoints.write(replace(checkpoint, name=name, weights=weights), path)
         except WeightsError as error:
             tried[weights.url] = str(error).removeprefix(f"{weights.url}: ")
@@ -256,16 +305,26 @@ def _from_url(
     return path
 
 
-def _assets(cache_dir: str | Path | None) -> Path:
-    """Return the folder for what hgzoo itself keeps in the cache."""
+def _conversion(name: str, weights: Weights, cache_dir: str | Path | None) -> Path:
+    """Return where the conversion of an address is kept, in the folder for libraries' own files."""
     from huggingface_hub import cached_assets_path, constants
 
     inside = Path(cache_dir) / "assets" if cache_dir else constants.HF_ASSETS_CACHE
+    safe = re.sub(r"[^\w.-]", "_", name)[:80]
+    address = hashlib.sha256(weights.url.encode()).hexdigest()[:8]
+    with _cache_errors(Path(inside)):
+        folder = cached_assets_path("hgzoo", "weights", "converted", assets_dir=inside)
+        return folder / f"{safe}-{address}.safetensors"
+
+
+@contextmanager
+def _cache_errors(path: Path) -> Iterator[None]:
+    """Say what to do about a cache that cannot be used."""
     try:
-        return cached_assets_path("hgzoo", "weights", "converted", assets_dir=inside)
+        yield
     except (OSError, ValueError) as error:
         raise WeightsError(
-            f"the cache folder {inside} cannot be made ({error}); name another one by HF_HOME or "
+            f"the cache {path} cannot be written ({error}); name another one by HF_HOME or "
             "cache_dir="
         ) from error
 
@@ -279,8 +338,9 @@ def _record(path: Path) -> dict[str, str]:
     try:
         record = json.loads(_record_path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+        record = {}
+    table = record if isinstance(record, dict) else {}
+    return {key: str(table.get(key, "")) for key in ("sha256", "url_sha256")}
 
 
 def _passing(error: Exception) -> bool:
@@ -316,6 +376,8 @@ def _how_to_get(name: str, weights: Weights, tried: dict[str, str]) -> str:
     """Say what failed, and how to bring the file here by hand."""
     lines = [f"cannot get the weights {name}. Tried:"]
     lines += [f"  {address}: {reason}" for address, reason in tried.items()]
+    if not tried:
+        return f"nothing says where the weights {name} are: the recipe needs file, hub_id or url"
     lines += ["On a machine with a connection:"]
     if weights.url:
         file = Path(weights.url).name

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from hgzoo import factory, recipes
+from hgzoo import factory, recipes, sources
 from hgzoo.config import InputSpec, ModelConfig, Recipe, Weights
 from hgzoo.directories import GENERIC, timm_record
 from hgzoo.errors import ConfigError, UnknownArgumentError, WeightsError
@@ -128,6 +128,8 @@ def _feature_cfg(network: StackedHourglass, given: Mapping[str, Any]) -> dict[st
     """
     stacks = network.config.num_stacks
     chosen = given.get("out_indices", stacks)
+    if not isinstance(chosen, int | list | tuple):
+        raise ConfigError(f"out_indices must be a number or a list of stacks, got {chosen!r}")
     indices = tuple(range(-chosen, 0) if isinstance(chosen, int) else chosen)
     if not indices or not all(-stacks <= index < stacks for index in indices):
         raise ConfigError(f"out_indices must name stacks 0 to {stacks - 1}, got {chosen}")
@@ -183,9 +185,9 @@ def _network(
 def _source(name: str, record: Any, *, pretrained: bool) -> tuple[str, str | None]:
     """Say what timm's record of weights means to `hgzoo.create_model`: name, checkpoint_path."""
     if record.source == "hf-hub":
-        return factory.HUB + record.hf_hub_id, None
+        return sources.HUB + record.hf_hub_id, None
     if record.source == "local-dir":
-        return factory.FOLDER + record.file, None
+        return sources.FOLDER + record.file, None
     if not pretrained:
         return name, None
     if record.file and name != GENERIC:
@@ -195,7 +197,7 @@ def _source(name: str, record: Any, *, pretrained: bool) -> tuple[str, str | Non
     if record.tag in ours and asked == _addresses(ours[record.tag]):
         return f"{name}.{record.tag}", None
     if record.hf_hub_id:
-        return factory.HUB + record.hf_hub_id, None
+        return sources.HUB + record.hf_hub_id, None
     if record.url or ours or name == GENERIC:
         raise WeightsError(
             f"nothing tells where pretrained weights of {name} are; name a folder (local-dir:PATH) "

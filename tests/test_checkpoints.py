@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from hgzoo import checkpoints
 from hgzoo.config import Weights
 from hgzoo.convert import LAYOUTS
-from hgzoo.errors import HgzooError, WeightsError
+from hgzoo.errors import ConfigError, HgzooError, WeightsError
 from hgzoo.model import StackedHourglass
 from hgzoo.recipes import read as read_recipe
 from tests.conftest import small_model
@@ -158,7 +158,8 @@ BEARPAW, PRINCETON, OURS = LAYOUTS
 def test_what_training_scripts_wrap_is_unwrapped(tmp_path: Path, suffix: str, zipped: bool) -> None:
     model = small_model(num_keypoints=16).eval()
     state = {f"module.{key}": value for key, value in as_theirs(model, BEARPAW).items()}
-    content = {"epoch": 3, "arch": "hg", "state_dict": state, "best_acc": 0.5, "optimizer": {}}
+    inner = {"epoch": 3, "state_dict": state, "best_acc": 0.5, "optimizer": {}}
+    content = {"model": inner}
     path = tmp_path / f"a{suffix}"
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     read = checkpoints.read(path)
@@ -265,3 +266,58 @@ def test_a_full_disk_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.M
         save(small_model(), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("in_channels", [1, 2, 4])
+def test_originals_of_other_channels_have_a_mean_for_each(tmp_path: Path, in_channels: int) -> None:
+    torch.save(as_theirs(small_model(in_channels=in_channels), BEARPAW), tmp_path / "a.pth")
+    read = checkpoints.read(tmp_path / "a.pth")
+    assert len(read.input.mean) == len(read.input.std) == in_channels
+
+
+def odd(value: torch.Tensor, kind: str) -> torch.Tensor:
+    return {
+        "meta": lambda: value.to("meta"),
+        "sparse": lambda: value.to_sparse(),
+        "complex": lambda: value.to(torch.complex64),
+        "nan": lambda: value * float("nan"),
+        "inf": lambda: value / 0.0,
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", ["meta", "sparse", "complex", "nan", "inf"])
+def test_tensors_that_are_no_plain_numbers_are_refused(kind: str) -> None:
+    model = small_model()
+    state = {**model.state_dict(), "stem.conv.bias": odd(model.stem.conv.bias.detach(), kind)}
+    with pytest.raises(WeightsError, match=r"stem\.conv\.bias"):
+        checkpoints.fill(small_model(), state, where="a")
+
+
+def test_tensors_that_share_memory_are_taken_apart(tmp_path: Path) -> None:
+    model = small_model()
+    model.heads[1].heatmaps.weight = model.heads[0].heatmaps.weight
+    save(model, tmp_path / "a.safetensors")
+    state = {**model.state_dict(), "stem.bn.weight": torch.ones(1).expand(2)}
+    with torch.device("meta"):
+        other = small_model()
+    checkpoints.fill(other, state, where="a")
+    with torch.no_grad():
+        other.heads[0].heatmaps.weight.zero_()
+        other.stem.bn.weight[0] = 5.0
+    assert other.heads[1].heatmaps.weight.any()
+    assert other.stem.bn.weight[1] == 1.0
+
+
+def test_numbers_too_large_for_half_precision_are_refused(tmp_path: Path) -> None:
+    model = small_model()
+    with torch.no_grad():
+        model.stem.conv.weight[0] = 1e5
+    with pytest.raises(WeightsError, match="too large for half precision"):
+        save(model, tmp_path / "a.safetensors", half=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_contract_for_a_file_that_describes_itself_is_refused(tmp_path: Path) -> None:
+    save(small_model(), tmp_path / "a.safetensors")
+    with pytest.raises(ConfigError, match="leave contract out"):
+        checkpoints.read(tmp_path / "a.safetensors", contract="fpd")

@@ -13,7 +13,7 @@ from PIL import Image
 import hgzoo
 from hgzoo import cards, checkpoints, recipes
 from hgzoo.config import InputSpec, Measured, OutputSpec, Reported, Weights
-from hgzoo.errors import ConfigError, WeightsError
+from hgzoo.errors import ConfigError, HgzooError, WeightsError
 from hgzoo.model import StackedHourglass
 from hgzoo.skeletons import Skeleton
 from tests.conftest import small_config, small_model
@@ -86,6 +86,75 @@ def test_saving_changes_nothing_in_the_network(tmp_path: Path) -> None:
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+def test_saving_leaves_frozen_parts_frozen(tmp_path: Path) -> None:
+    model = small_model().train()
+    model.stem.eval()
+    model.save_pretrained(tmp_path)
+    assert model.training
+    assert not model.stem.training
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_in_other_number_formats_are_saved_and_predict(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    model = small_model().eval().to(dtype)
+    model.save_pretrained(tmp_path)
+    assert next(model.parameters()).dtype == dtype
+    assert (tmp_path / "picture.jpg").exists()
+    assert hgzoo.Predictor(model)(np.zeros((32, 48, 3), np.uint8))
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    for name, text in (("README.md", "# My project"), ("config.json", '{"mine": 1}')):
+        folder = tmp_path / name[:3]
+        folder.mkdir()
+        (folder / name).write_text(text, encoding="utf-8")
+        with pytest.raises(WeightsError, match="would be lost"):
+            small_model().save_pretrained(folder)
+        assert [path.name for path in folder.iterdir()] == [name]
+        assert (folder / name).read_text(encoding="utf-8") == text
+
+
+def test_saving_over_an_older_folder_leaves_nothing_of_it(tmp_path: Path) -> None:
+    small_model().save_pretrained(tmp_path)
+    assert (tmp_path / "picture.jpg").exists()
+    face_model().save_pretrained(tmp_path)
+    assert not (tmp_path / "picture.jpg").exists()
+    assert StackedHourglass.from_pretrained(tmp_path).output.skeleton == FACE
+
+
+def test_an_interrupted_saving_leaves_no_wrong_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_model().save_pretrained(tmp_path)
+
+    def interrupt(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cards, "front_matter", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            face_model().save_pretrained(tmp_path)
+    assert StackedHourglass.from_pretrained(tmp_path).output.skeleton == FACE
+
+
+@pytest.mark.parametrize("directory", ["", "a\0b"])
+def test_what_is_no_folder_is_refused(directory: str) -> None:
+    with pytest.raises(HgzooError):
+        small_model().save_pretrained(directory)
+
+
+@pytest.mark.parametrize(
+    "source", ["", "local-dir:", "local-dir:none", "no/such/folder", "x" * 5000]
+)
+def test_a_folder_that_is_not_there_is_told(source: str) -> None:
+    with pytest.raises(HgzooError):
+        StackedHourglass.from_pretrained(source)
+    with pytest.raises(HgzooError):
+        hgzoo.create_model(source, pretrained=True)
+
+
 def test_half_precision_halves_the_file(tmp_path: Path) -> None:
     model = small_model(num_feats=32, stem_channels=(8, 16, 32, 32))
     model.save_pretrained(tmp_path / "full")
@@ -131,6 +200,9 @@ def change(**entries: Any) -> Any:
         change(num_classes=0),
         change(model_args={"num_stack": 2}),
         change(pretrained_cfg={}),
+        change(pretrained_cfg={"input_size": []}),
+        change(num_classes=2**70),
+        change(flip_pairs=[[0, 1], [0, 2]]),
         change(flip_pairs=[[0, 9]]),
         change(hgzoo={"input": {}, "output": 3}),
         change(hgzoo=None),
@@ -147,7 +219,7 @@ def test_a_wrong_config_json_is_refused(tmp_path: Path, changed: Any) -> None:
         StackedHourglass.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
 def test_a_damaged_config_json_is_refused(tmp_path: Path, content: bytes) -> None:
     face_model().save_pretrained(tmp_path)
     (tmp_path / "config.json").write_bytes(content)
@@ -218,6 +290,30 @@ def test_figures_do_not_survive_a_change_of_the_weights_but_terms_do(tmp_path: P
         again.stem.conv.bias[0] += 1e-3
     again.save_pretrained(tmp_path / "again")
     assert "Only for tests." in card_of(tmp_path / "again")
+
+
+def test_saving_changed_weights_twice_does_not_bring_the_figures_back(tmp_path: Path) -> None:
+    described_model(tmp_path).save_pretrained(tmp_path / "saved")
+    model = StackedHourglass.from_pretrained(tmp_path / "saved")
+    with torch.no_grad():
+        model.stem.conv.weight.mul_(0)
+    for _ in range(2):
+        model.save_pretrained(tmp_path / "saved")
+        assert "12.34" not in card_of(tmp_path / "saved")
+
+
+def test_figures_do_not_survive_another_input_contract(tmp_path: Path) -> None:
+    model = described_model(tmp_path)
+    model.input = replace(model.input, contrast="stretched")
+    model.save_pretrained(tmp_path / "saved")
+    assert "12.34" not in card_of(tmp_path / "saved")
+
+
+def test_figures_survive_when_the_file_is_gone(tmp_path: Path) -> None:
+    model = described_model(tmp_path)
+    (tmp_path / "described.safetensors").unlink()
+    model.save_pretrained(tmp_path / "saved")
+    assert "12.34" in card_of(tmp_path / "saved")
 
 
 def test_new_heads_are_a_change_too(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,9 +45,9 @@ def stand_in(folder: Path) -> Callable[..., Path]:
     """Give weights that lie elsewhere a random network of the same variant."""
     fetch = sources.fetch
 
-    def fetched(name: str, weights: Weights, *, cache_dir: Path | None = None) -> Path:
+    def fetched(name: str, weights: Weights, **options: Any) -> Path:
         if weights.file:
-            return fetch(name, weights, cache_dir=cache_dir)
+            return fetch(name, weights, **options)
         model = hgzoo.create_model(name)
         checkpoints.write(model.checkpoint(), folder / f"{name}.safetensors")
         return folder / f"{name}.safetensors"

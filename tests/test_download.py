@@ -248,3 +248,24 @@ def test_no_sign_of_life_says_why(hub_server: HubServer) -> None:
     assert "no connection" in download.problem(nobody, timeout=1.0)
     hub_server.fail("/slow", Stall(60), times=None)
     assert download.problem(f"{hub_server.url}/slow", timeout=0.2) == "no answer in time"
+
+
+@pytest.mark.parametrize("extra", [b"", b"more"])
+def test_a_part_that_is_whole_already_does_not_block(url: str, path: Path, extra: bytes) -> None:
+    path.parent.mkdir()
+    path.with_name("a.pth.part").write_bytes(CONTENT + extra)
+    path.with_name("a.pth.part.mark").write_text('"one"')
+    assert fetch(url, path, sha256=SHA256) == SHA256
+
+
+def test_a_damaged_mark_does_not_block(url: str, path: Path) -> None:
+    path.parent.mkdir()
+    path.with_name("a.pth.part").write_bytes(CONTENT[:1000])
+    path.with_name("a.pth.part.mark").write_bytes(b"\xff\r\nX-Evil: 1")
+    assert fetch(url, path, sha256=SHA256) == SHA256
+
+
+def test_a_folder_that_cannot_be_made_is_told(url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DownloadError, match="cannot write"):
+        fetch(url, tmp_path / "file" / "a.pth")

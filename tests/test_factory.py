@@ -3,13 +3,14 @@
 import hashlib
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import constants
 
 import hgzoo
-from hgzoo import checkpoints, factory, recipes, sources
+from hgzoo import checkpoints, download, factory, recipes, sources
 from hgzoo.convert import CONTRACTS, LAYOUTS
 from hgzoo.errors import ConfigError, UnknownArgumentError, UnknownNameError, WeightsError
 from hgzoo.predict import load_model
@@ -260,3 +261,63 @@ def test_offline_and_without_the_weights_the_message_says_what_to_do(
         hgzoo.create_model("hg8", pretrained=True)
     assert "bearpaw_hg8-90e5d470.pth" in str(error.value)
     assert "hgzoo convert" in str(error.value)
+
+
+# Names and files that are not what they seem.
+
+
+def test_a_file_may_have_the_keypoints_and_channels_asked_for(own: Path, tmp_path: Path) -> None:
+    other = small_model(num_keypoints=5, in_channels=1)
+    torch.save(other.state_dict(), tmp_path / "a.pth")
+    model = hgzoo.create_model(own, num_keypoints=5, in_chans=1, checkpoint_path=tmp_path / "a.pth")
+    assert torch.equal(model.heads[1].heatmaps.weight, other.heads[1].heatmaps.weight)
+    assert len(model.input.mean) == 1
+
+
+@pytest.mark.parametrize("name", ["", None, 5, b"hg8", ["hg8"]])
+def test_what_is_no_name_is_refused(name: Any) -> None:
+    with pytest.raises(ConfigError, match="named by a text or a path"):
+        hgzoo.create_model(name)
+
+
+def test_an_empty_checkpoint_path_is_refused(own: Path) -> None:
+    with pytest.raises(ConfigError, match="name the checkpoint"):
+        hgzoo.create_model(own, checkpoint_path="")
+
+
+def test_a_checkpoint_in_place_of_a_name_says_how_to_load_it(bearpaw: Path) -> None:
+    with pytest.raises(ConfigError, match="checkpoint_path="):
+        hgzoo.create_model(bearpaw, pretrained=True)
+
+
+@pytest.mark.parametrize("folder", ["hg2.mine", "v1.json", "net.pth"])
+def test_a_folder_is_found_whatever_its_name(tmp_path: Path, folder: str) -> None:
+    small_model().save_pretrained(tmp_path / folder)
+    assert hgzoo.create_model(tmp_path / folder, pretrained=True).config == small_model().config
+    assert load_model(tmp_path / folder).config == small_model().config
+
+
+def test_a_trailing_dot_is_no_tag() -> None:
+    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.lsp"):
+        hgzoo.create_model("hg2_tiny.", pretrained=True)
+
+
+@pytest.mark.parametrize("number", [2.5, "3", True, 2**70, 10**9])
+def test_what_is_no_number_of_keypoints_is_refused(number: Any) -> None:
+    with pytest.raises(ConfigError, match="num_keypoints must be"):
+        hgzoo.create_model("hg2_tiny", num_keypoints=number)
+
+
+def test_an_original_of_the_zoo_brings_its_terms(
+    bearpaw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "sha256_of", lambda path: "90e5d470" + "0" * 56)
+    model = load_model(bearpaw)
+    assert model.origin is not None
+    assert model.origin.name == "hg8.bearpaw_mpii"
+    assert model.origin.weights.spdx == "gpl-3.0"
+
+
+def test_the_card_of_a_folder_is_written_too(tmp_path: Path) -> None:
+    small_model().save_pretrained(tmp_path / "mine")
+    assert "right_ankle" in factory.model_card(tmp_path / "mine")

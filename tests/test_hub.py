@@ -14,7 +14,7 @@ from hgzoo import factory, hub, recipes
 from hgzoo.cli import main
 from hgzoo.config import Recipe, Weights
 from hgzoo.convert import LAYOUTS
-from hgzoo.errors import WeightsError
+from hgzoo.errors import ConfigError, WeightsError
 from hgzoo.model import StackedHourglass
 from tests.conftest import small_model
 from tests.hub_server import UPLOAD_WARNING, HubServer, Status
@@ -72,9 +72,11 @@ def test_without_permission_nothing_is_pushed(hub_server: HubServer) -> None:
 
 
 @pytest.mark.parametrize("repo_id", ["", "a/b/c", "a b/c"])
-def test_what_is_no_repository_is_refused(login: HubServer, repo_id: str) -> None:
-    with pytest.raises(WeightsError, match="cannot publish"):
+def test_what_is_no_repository_is_refused(login: HubServer, repo_id: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be a repository"):
         hgzoo.push_to_hub(small_model(), repo_id)
+    with pytest.raises(ConfigError, match="cannot be a repository"):
+        next(hub.publish_zoo("a b", tmp_path, dry_run=True))
 
 
 def test_a_hub_that_refuses_the_commit_is_told(login: HubServer) -> None:

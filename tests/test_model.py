@@ -190,3 +190,9 @@ def test_timms_groups_cover_every_parameter() -> None:
     patterns = [groups["stem"], *(pattern for pattern, _ in groups["blocks"])]
     for name, _ in model.named_parameters():
         assert sum(bool(re.match(pattern, name)) for pattern in patterns) == 1, name
+
+
+@pytest.mark.parametrize("indices", [0, [], 9, [2]])
+def test_stacks_that_do_not_exist_are_refused(indices: int | list[int]) -> None:
+    with pytest.raises(ConfigError, match="must name stacks"):
+        small_model().forward_intermediates(torch.zeros(1, 3, 16, 16), indices=indices)

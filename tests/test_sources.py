@@ -18,7 +18,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from hgzoo import checkpoints, sources
+from hgzoo import checkpoints, recipes, sources
 from hgzoo.config import Weights
 from hgzoo.convert import LAYOUTS
 from hgzoo.errors import DownloadError, WeightsError
@@ -131,7 +131,7 @@ def test_a_folder_of_ones_own_holds_all_that_is_downloaded(
 
 def test_a_folder_that_cannot_be_made_is_told(at_address: Weights, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WeightsError, match="cannot be made"):
+    with pytest.raises(WeightsError, match="cannot be written"):
         sources.fetch(NAME, at_address, cache_dir=tmp_path / "file")
 
 
@@ -241,6 +241,39 @@ def test_a_damaged_conversion_is_replaced(at_address: Weights, model: StackedHou
     path = sources.fetch(NAME, at_address)
     path.write_bytes(path.read_bytes()[:-10])
     assert same(sources.fetch(NAME, at_address), model)
+
+
+def test_two_addresses_under_one_name_are_two_files(
+    at_address: Weights, hub_server: HubServer, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.pth"
+    torch.save(as_theirs(small_model(num_keypoints=5), LAYOUTS[0]), other)
+    url = hub_server.serve("/other.pth", other.read_bytes())
+    sources.fetch(NAME, at_address)
+    second = sources.fetch(NAME, replace(at_address, url=url, url_sha256=""))
+    assert checkpoints.read(second).model.num_keypoints == 5
+
+
+def test_a_hash_that_a_newer_recipe_corrects_is_checked_again(at_address: Weights) -> None:
+    sources.fetch(NAME, at_address)
+    with pytest.raises(DownloadError, match="other bytes than expected"):
+        sources.fetch(NAME, replace(at_address, url_sha256="0" * 8))
+
+
+def test_no_name_leads_out_of_the_cache(at_address: Weights, cache: Path) -> None:
+    path = sources.fetch("../../../evil\0" + "x" * 300, at_address)
+    assert path.parent == cache / "assets" / "hgzoo" / "weights" / "converted"
+
+
+def test_a_recipe_says_what_an_original_of_our_own_layout_expects(
+    hub_server: HubServer, model: StackedHourglass, tmp_path: Path
+) -> None:
+    torch.save(model.state_dict(), tmp_path / "bare.pth")
+    url = hub_server.serve("/bare.pth", (tmp_path / "bare.pth").read_bytes())
+    weights = Weights(url=url, licence="l", source="s")
+    recipe = recipes.read("hg2_tiny")
+    path = sources.fetch(NAME, weights, like=recipe)
+    assert checkpoints.read(path).input == recipe.input
 
 
 def test_a_lost_record_is_written_anew(at_address: Weights, model: StackedHourglass) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +72,7 @@ def _convert(options: argparse.Namespace) -> int:
     if taken := [name for name in directories.WEIGHTS_FILES if (folder / name).exists()]:
         raise ConfigError(f"{folder} holds {taken[0]} already; name a new folder")
     like = factory.model_info(options.like) if options.like else None
-    path = Path(options.checkpoint)
-    checkpoint = directories.read(path, like=like, contract=options.contract)
-    if known := factory.recognize(path):  # then its licence and figures are known too
-        checkpoint = replace(checkpoint, name=known[0], weights=known[1])
+    checkpoint = factory.read_checkpoint(options.checkpoint, like=like, contract=options.contract)
     model = StackedHourglass.from_checkpoint(checkpoint, where=options.checkpoint)
     model.save_pretrained(folder, half=options.half)
     config = checkpoint.model
@@ -84,7 +80,8 @@ def _convert(options: argparse.Namespace) -> int:
         f"{options.checkpoint}: layout of {checkpoint.layout}, {config.num_stacks} stacks, "
         f"{config.num_feats} features, {config.num_blocks} residuals a place, depth "
         f"{config.depth}, {config.num_keypoints} keypoints, mean {list(checkpoint.input.mean)}, "
-        f"std {list(checkpoint.input.std)}" + (f"; these are {checkpoint.name}" if known else "")
+        f"std {list(checkpoint.input.std)}"
+        + (f"; these are {checkpoint.name}" if checkpoint.name else "")
     )
     print(f'wrote {folder}; load it with hgzoo.create_model("local-dir:{folder}", pretrained=True)')
     return 0

@@ -63,7 +63,6 @@ def _train(options: argparse.Namespace) -> int:
     import torch
 
     from hgzoo import engine, factory, recipes
-    from hgzoo.checkpoints import fill
     from hgzoo.data import TRAINING_SETS, VALIDATION_SETS
     from hgzoo.model import StackedHourglass
 
@@ -81,8 +80,7 @@ def _train(options: argparse.Namespace) -> int:
     model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
     if config.init:
         begin = factory.find_weights(config.init)
-        fill(model, begin.tensors, where=config.init)
-        model.origin = begin.origin
+        model.take(begin, where=config.init)
     out = Path(options.out or f"runs/{recipe.name}")
     report = engine.fit(
         recipe,
