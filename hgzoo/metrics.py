@@ -1,8 +1,12 @@
-"""How good keypoints are: plain functions of numpy arrays, in the picture's pixels."""
+"""How good keypoints are: plain functions of numpy arrays, in the picture's pixels.
+
+A keypoint is a hit when it lies within a fraction of a reference length of the true one. The
+reference is the torso (PCK, as LSP and FLIC are judged) or the head (PCKh, as MPII is).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +14,10 @@ from numpy.typing import NDArray
 from hgzoo.errors import InputError
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+HEAD_SHARE = 0.6
+"""MPII's head size over the diagonal of the head's box (Andriluka et al., CVPR 2014)."""
 
 
 def torso_size(keypoints: Floats, *, left_shoulder: int, right_hip: int) -> Floats:
@@ -27,43 +35,195 @@ def torso_size(keypoints: Floats, *, left_shoulder: int, right_hip: int) -> Floa
     return length
 
 
-def pck(
+def head_size(boxes: Floats) -> Floats:
+    """0.6 times the diagonal of the head's box: MPII's reference.
+
+    Args:
+        boxes: (x0, y0, x1, y1), [N, 4], picture pixels.
+
+    Returns:
+        [N], picture pixels.
+    """
+    size: Floats = HEAD_SHARE * np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=-1)
+    return size
+
+
+def hits(
     predicted: Floats,
     keypoints: Floats,
-    visible: NDArray[np.bool_],
+    visible: Bools,
     reference: Floats,
     *,
-    threshold: float = 0.2,
-) -> Floats:
-    """Percentage of correct keypoints, for each keypoint.
-
-    A keypoint is correct when it lies within `threshold` times the reference length of the true
-    one (the distance may equal it).
+    threshold: float,
+) -> Bools:
+    """Tell which keypoints are correct.
 
     Args:
         predicted: [N, K, 2], picture pixels.
         keypoints: True ones, [N, K, 2], picture pixels.
         visible: Which true ones count, [N, K].
         reference: [N], picture pixels, above 0.
-        threshold: Fraction of the reference length.
+        threshold: Fraction of the reference length; the distance may equal it.
 
     Returns:
-        [K], percent; nan for a keypoint that counts nowhere.
+        [N, K]; False where a keypoint does not count.
 
     Raises:
         InputError: The shapes do not fit together.
     """
-    if predicted.shape != keypoints.shape or visible.shape != keypoints.shape[:2]:
+    if (
+        predicted.shape != keypoints.shape
+        or visible.shape != keypoints.shape[:2]
+        or reference.shape != keypoints.shape[:1]
+    ):
         raise InputError(
-            f"predicted {predicted.shape}, keypoints {keypoints.shape} and visible {visible.shape} "
-            "must be [N, K, 2], [N, K, 2] and [N, K]"
+            f"predicted {predicted.shape}, keypoints {keypoints.shape}, visible {visible.shape} "
+            f"and reference {reference.shape} must be [N, K, 2], [N, K, 2], [N, K] and [N]"
         )
     distance = np.linalg.norm(predicted - keypoints, axis=-1)
-    correct = (distance <= threshold * reference[:, None]) & visible
-    total = visible.sum(0)
-    share = np.divide(correct.sum(0), total, out=np.full(total.shape, np.nan), where=total > 0)
-    percent: Floats = 100.0 * share
-    return percent
+    near: Bools = (distance <= threshold * reference[:, None]) & visible
+    return near
+
+
+def pck(
+    predicted: Floats,
+    keypoints: Floats,
+    visible: Bools,
+    reference: Floats,
+    *,
+    threshold: float = 0.2,
+) -> Floats:
+    """Percentage of correct keypoints, for each keypoint; arguments as for `hits`.
+
+    With head sizes for reference and a threshold of 0.5 this is PCKh@0.5.
+
+    Returns:
+        [K], percent; nan for a keypoint that counts nowhere.
+    """
+    return percent(hits(predicted, keypoints, visible, reference, threshold=threshold), visible)
+
+
+def percent(hit: Bools, visible: Bools) -> Floats:
+    """Share of hits among the keypoints that count.
+
+    Args:
+        hit: [N, K].
+        visible: Which count, [N, K].
+
+    Returns:
+        [K], percent; nan for a keypoint that counts nowhere.
+    """
+    share: Floats = 100.0 * _share((hit & visible).sum(0), visible.sum(0))
+    return share
+
+
+def pooled(hit: Bools, visible: Bools) -> float:
+    """Share of hits among all keypoints that count, every one with the same weight; percent."""
+    return float(100.0 * _share((hit & visible).sum(), visible.sum()))
+
+
+def _share(part: NDArray[np.int_], whole: NDArray[np.int_]) -> Floats:
+    share: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return share
+
+
+def means(hit: Bools, visible: Bools, *, trunk: Sequence[int] = ()) -> dict[str, float]:
+    """Compute every mean that papers and libraries call "the" PCK or PCKh.
+
+    They differ by up to two points on the same predictions, so a figure is worth little without
+    its name. "Pooled" counts every annotated keypoint once; "plain" averages the percentages of
+    the keypoints.
+
+    Args:
+        hit: [N, K].
+        visible: Which count, [N, K].
+        trunk: Keypoints that some leave out: pelvis and thorax in MPII.
+
+    Returns:
+        Names such as "14 pooled" (mmpose, HRNet, FPD, the paper's total), "14 plain" (bearpaw,
+        anibali), "16 pooled" (princeton-vl) and "16 plain", percent.
+    """
+    every = list(range(hit.shape[1]))
+    limbs = [index for index in every if index not in trunk]
+    named = {}
+    for chosen in [limbs, every] if trunk else [every]:
+        some, count = hit[:, chosen], visible[:, chosen]
+        named[f"{len(chosen)} pooled"] = pooled(some, count)
+        named[f"{len(chosen)} plain"] = float(np.mean(percent(some, count)))
+    return named
+
+
+def curve(
+    predicted: Floats,
+    keypoints: Floats,
+    visible: Bools,
+    reference: Floats,
+    *,
+    thresholds: Floats,
+) -> Floats:
+    """PCK over thresholds.
+
+    Args:
+        predicted: As for `hits`.
+        keypoints: As for `hits`.
+        visible: As for `hits`.
+        reference: As for `hits`.
+        thresholds: Fractions of the reference length, [T].
+
+    Returns:
+        [T, K], percent.
+    """
+    return np.stack(
+        [
+            pck(predicted, keypoints, visible, reference, threshold=float(threshold))
+            for threshold in thresholds
+        ]
+    )
+
+
+def area_under(thresholds: Floats, values: Floats) -> Floats:
+    """Mean height of curves over their thresholds, by the trapezoid rule.
+
+    Args:
+        thresholds: Rising, [T], at least two.
+        values: [T, ...].
+
+    Returns:
+        [...], in the unit of the values.
+    """
+    steps = np.diff(thresholds).reshape(-1, *[1] * (values.ndim - 1))
+    total = ((values[1:] + values[:-1]) / 2 * steps).sum(0)
+    mean: Floats = total / (thresholds[-1] - thresholds[0])
+    return mean
+
+
+def precision_recall(scores: Floats, positive: Bools) -> tuple[Floats, Floats]:
+    """Precision and recall of "score at least as high as the n-th highest", for every n.
+
+    Args:
+        scores: [N], any range.
+        positive: [N], at least one.
+
+    Returns:
+        precision: One number for each different score, from the highest down, 0..1.
+        recall: The same, 0..1.
+
+    Raises:
+        InputError: There is no positive one.
+    """
+    if not positive.any():
+        raise InputError("precision and recall need at least one positive example")
+    order = np.argsort(-scores, kind="stable")
+    right = np.cumsum(positive[order])
+    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores pass together
+    precision, recall = right / np.arange(1, len(order) + 1), right / right[-1]
+    return precision[last], recall[last]
+
+
+def average_precision(scores: Floats, positive: Bools) -> float:
+    """Area under the precision-recall curve as a sum of steps; arguments as there. 0..1."""
+    precision, recall = precision_recall(scores, positive)
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
 
 
 def grouped(values: Floats, groups: Mapping[str, tuple[int, ...]]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The nouns: what the keypoints of a dataset are called, and one person's keypoints.
 
-The orders of MPII and LSP are those of their published annotation files; COCO's is that of its API.
+The orders of MPII, LSP and FLIC are those of their published annotation files (FLIC's that of the
+paper's authors); COCO's is that of its API.
 """
 
 from __future__ import annotations
@@ -168,7 +169,22 @@ _COCO = Skeleton(
     },
 )
 
-SKELETONS: dict[str, Skeleton] = {"coco": _COCO, "lsp": _LSP, "mpii": _MPII}
+_FLIC = Skeleton(
+    name="flic",
+    keypoints=(
+        *("left_shoulder", "left_elbow", "left_wrist"),
+        *("right_shoulder", "right_elbow", "right_wrist", "left_hip", "right_hip"),
+        *("left_eye", "right_eye", "nose"),
+    ),
+    flip_pairs=((0, 3), (1, 4), (2, 5), (6, 7), (8, 9)),
+    limbs=(
+        *((0, 1), (1, 2), (3, 4), (4, 5), (0, 3), (0, 6), (3, 7), (6, 7)),
+        *((8, 10), (9, 10)),
+    ),
+    groups={"elbow": (1, 4), "wrist": (2, 5)},
+)
+
+SKELETONS: dict[str, Skeleton] = {"coco": _COCO, "flic": _FLIC, "lsp": _LSP, "mpii": _MPII}
 """Every built-in skeleton by name."""
 
 

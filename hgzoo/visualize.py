@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ Color = tuple[int, int, int]
 LEFT: Color = (255, 140, 60)
 RIGHT: Color = (40, 150, 255)
 MIDDLE: Color = (120, 220, 90)
+GRID: Color = (220, 220, 220)
+INK: Color = (40, 40, 40)
 PANEL = 256
 GAP = 4
 SMALLEST = 1e-6
@@ -102,6 +105,58 @@ def draw_stacks(crop: RGB, pose: Pose, *, keypoints: Sequence[int] | None = None
             cv2.putText(panel, f"stack {number}", place, font, 0.6, (255, 255, 255), 1, cv2.LINE_AA)
             panels += [gap, panel]
     return np.hstack(panels)
+
+
+def draw_curves(
+    x: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    *,
+    x_label: str,
+    top: float = 100.0,
+    size: tuple[int, int] = (480, 720),
+) -> RGB:
+    """Draw curves over one axis, with a grid and a key.
+
+    Args:
+        x: Where the curves are known, rising, [T].
+        curves: Heights of each curve at those places, [T], by name; nan leaves a gap.
+        x_label: What the horizontal axis is.
+        top: Upper end of the vertical axis, which begins at 0.
+        size: (height, width) of the picture, pixels.
+
+    Returns:
+        [*size, 3], 0..255.
+    """
+    height, width = size
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    left, right, upper, lower = 56, width - 190, 20, height - 48
+
+    def place(across: float, up: float) -> tuple[int, int]:
+        share = (across - x[0]) / max(x[-1] - x[0], SMALLEST)
+        return round(left + share * (right - left)), round(lower - up / top * (lower - upper))
+
+    for share in np.linspace(0.0, 1.0, 6):
+        across, up = x[0] + share * (x[-1] - x[0]), share * top
+        cv2.line(canvas, place(x[0], up), place(x[-1], up), GRID, 1)
+        cv2.line(canvas, place(across, 0.0), place(across, top), GRID, 1)
+        _text(canvas, f"{up:.0f}", (left - 40, place(x[0], up)[1] + 5))
+        _text(canvas, f"{across:.2f}", (place(across, 0.0)[0] - 16, lower + 20))
+    _text(canvas, x_label, (left, height - 8))
+    wheel = [colorsys.hsv_to_rgb(i / max(1, len(curves)), 0.9, 0.75) for i in range(len(curves))]
+    for number, ((name, values), rgb) in enumerate(zip(curves.items(), wheel, strict=True)):
+        color = (round(rgb[0] * 255), round(rgb[1] * 255), round(rgb[2] * 255))
+        points = [place(a, v) if np.isfinite(v) else None for a, v in zip(x, values, strict=True)]
+        for one, other in pairwise(points):
+            if one and other:
+                cv2.line(canvas, one, other, color, 2, cv2.LINE_AA)
+        line = upper + 8 + 22 * number
+        cv2.line(canvas, (right + 14, line), (right + 34, line), color, 3)
+        _text(canvas, name, (right + 40, line + 5))
+    return canvas
+
+
+def _text(canvas: RGB, text: str, place: tuple[int, int]) -> None:
+    cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
 
 
 def _colors(pose: Pose) -> list[Color]:
