@@ -214,7 +214,7 @@ class TrainConfig:
     """How weights are made.
 
     Attributes:
-        datasets: Name of each training set (a key of `hgzoo.data.TRAINING_SETS`), and how often an
+        datasets: Name of each training set (a key of `hgzoo.data.DATASETS`), and how often an
             epoch shows each of its pictures.
         validation: Name of the set on which the best epoch is chosen.
         init: Weights to go on from, such as "hg2_tiny.lsp"; "" starts from random ones.
@@ -228,13 +228,16 @@ class TrainConfig:
         batch_size: Pictures a step and process.
         accumulate: Steps whose gradients are added before the weights move.
         optimizer: A name that timm.optim knows.
+        optimizer_args: Further numbers for it, such as alpha and eps.
+        momentum: Of optimizers that have one.
         lr: Peak learning rate.
         weight_decay: Weight decay.
-        schedule: A name that timm.scheduler knows ("cosine"), or "plateau" (the paper's): the rate
-            is multiplied by `decay_rate` once validation stalls.
+        schedule: A name that timm.scheduler knows ("cosine", "step"), or "plateau" (the paper's):
+            the rate is multiplied by `decay_rate` once validation stalls.
         warmup_epochs: Epochs (a fraction is fine) in which the rate climbs from zero.
         min_lr: Where the schedule ends.
-        decay_rate: The factor of "plateau".
+        decay_rate: The factor of "plateau" and "step".
+        decay_epochs: Epochs between two drops of "step".
         patience: Epochs without progress that "plateau" waits.
         ema_decay: Decay of the weights' running average; 0 for none.
         clip_grad: Largest norm of the gradient; 0 for none.
@@ -255,12 +258,15 @@ class TrainConfig:
     batch_size: int = 16
     accumulate: int = 1
     optimizer: str = "adamw"
+    optimizer_args: Mapping[str, float] = field(default_factory=dict)
+    momentum: float = 0.9
     lr: float = 1e-3
     weight_decay: float = 0.0
     schedule: str = "cosine"
     warmup_epochs: float = 0.0
     min_lr: float = 0.0
     decay_rate: float = 0.2
+    decay_epochs: int = 30
     patience: int = 5
     ema_decay: float = 0.0
     clip_grad: float = 0.0
@@ -289,12 +295,13 @@ class EvalConfig:
     """How weights are judged.
 
     Attributes:
-        metric: "pck" (distance over the torso).
-        threshold: A keypoint is right within this fraction of the reference length.
+        metric: "pck" or "pckh": how figures are called. What distances are divided by comes with
+            the people: the torso (LSP, FLIC) or the head's size (MPII).
+        threshold: A keypoint is right within this fraction of that length.
         flip: Average the heatmaps of the picture and its mirror.
     """
 
-    metric: Literal["pck"] = "pck"
+    metric: Literal["pck", "pckh"] = "pck"
     threshold: float = 0.2
     flip: bool = True
 

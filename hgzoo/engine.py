@@ -10,22 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hgzoo import checkpoints, metrics
 from hgzoo.config import EvalConfig, Recipe
 from hgzoo.data import Batch, Crops, Sample, crop_of, loader
-from hgzoo.decoders import argmax, heights
+from hgzoo.decoders import argmax
+from hgzoo.decoders import heights as to_heights
 from hgzoo.errors import ConfigError
-from hgzoo.geometry import crop_to_heatmap
-from hgzoo.inference import autocast, read_keypoints
+from hgzoo.geometry import crop_to_heatmap, heatmap_to_crop
+from hgzoo.inference import autocast, decoder_for, read_keypoints
 from hgzoo.model import StackedHourglass
 from hgzoo.progress import bar
 from hgzoo.run import Options, Run
+from hgzoo.scoring import Score, Truth, score
 from hgzoo.skeletons import Skeleton
 
 logger = logging.getLogger(__name__)
+
+METRICS = {"pck": "PCK", "pckh": "PCKh"}
+"""What the metrics of a recipe's [eval] table are called."""
 
 PCK_EVERY = 10
 """Steps between two looks at the training PCK, which costs a decoding."""
@@ -36,21 +42,35 @@ class Report:
     """How good a network is on a set.
 
     Attributes:
-        keypoints: Percent of correct keypoints, by name.
-        groups: The same by row of the usual table, and their "mean".
+        score: Every figure of the last stack.
+        stacks: The pooled mean after each stack, percent: the paper's story of refinement
+            (Section 4.3).
+        company: The pooled mean of people who are "alone" in their picture and of those "among
+            others" (Section 4.4); without a kind that nobody is of.
+        annotated: For keypoints that are not annotated everywhere: how well the mean of their
+            heatmap tells whether they are, as area under the precision-recall curve, percent
+            (Section 4.4).
         predicted: (x, y), [N, K, 2], picture pixels.
         scores: [N, K].
     """
 
-    keypoints: dict[str, float]
-    groups: dict[str, float]
+    score: Score
+    stacks: list[float]
+    company: dict[str, float]
+    annotated: dict[str, float]
     predicted: NDArray[np.float64]
     scores: NDArray[np.float64]
 
     @property
+    def groups(self) -> dict[str, float]:
+        """The rows of the usual table, and their plain "mean", percent."""
+        return {**self.score.groups, "mean": self.mean}
+
+    @property
     def mean(self) -> float:
-        """The figure that epochs are compared by, percent."""
-        return self.groups["mean"]
+        """The figure that epochs are compared by, percent: the plain mean of the rows."""
+        rows = self.score.groups or self.score.keypoints
+        return metrics.mean(np.array(list(rows.values())))
 
 
 def fit(
@@ -140,44 +160,67 @@ def evaluate(
     crops = Crops(samples, spec=model.input, flip_index=skeleton.flip_index)
     order = [(0, index) for index in range(len(samples))]
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    predicted = np.zeros((len(samples), skeleton.num_keypoints, 2))
-    scores = np.zeros(predicted.shape[:2])
+    stacks = np.zeros((model.config.num_stacks, len(samples), skeleton.num_keypoints, 2))
+    scores, activity = np.zeros((2, len(samples), skeleton.num_keypoints))
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     ready = loader(crops, batches, workers=options.workers)
+    decode = decoder_for(model, decoder)
     for batch in bar(ready, "judging", show=options.progress):
         with autocast(device, options.precision):
             reading = read_keypoints(model, batch.images, flip=config.flip, decoder=decoder)
-        xy, score = (v.double().cpu().numpy() for v in (reading.xy, reading.score))
+        heights = reading.heights[-model.config.num_stacks :]
+        stride = model.input.heatmap_stride
+        every = torch.stack([heatmap_to_crop(decode(height)[0], stride) for height in heights])
+        xy = every.double().cpu().numpy()
         for row, index in enumerate(batch.index.tolist()):
-            crop = crop_of(samples[index], model.input)
-            predicted[index], scores[index] = crop.to_picture(xy[row]), score[row]
+            stacks[:, index] = crop_of(samples[index], model.input).to_picture(xy[:, row])
+            scores[index] = reading.score[row].double().cpu().numpy()
+            activity[index] = heights[-1][row].double().mean((1, 2)).cpu().numpy()
     model.train(was_training)
-    return _report(predicted, scores, samples, skeleton, config)
+    return _report(stacks, scores, activity, samples, skeleton, config)
 
 
 def _report(
-    predicted: NDArray[np.float64],
+    stacks: NDArray[np.float64],
     scores: NDArray[np.float64],
+    activity: NDArray[np.float64],
     samples: Sequence[Sample],
     skeleton: Skeleton,
     config: EvalConfig,
 ) -> Report:
-    keypoints = np.stack([sample.keypoints for sample in samples])
-    visible = np.stack([sample.visible for sample in samples])
-    names = skeleton.keypoints
-    if not {"left_shoulder", "right_hip"} <= set(names):
-        raise ConfigError(
-            "PCK is measured in torso lengths; this skeleton has no left_shoulder and right_hip"
-        )
-    shoulder, hip = names.index("left_shoulder"), names.index("right_hip")
-    torso = metrics.torso_size(keypoints, left_shoulder=shoulder, right_hip=hip)
-    values = metrics.pck(predicted, keypoints, visible, torso, threshold=config.threshold)
+    reference = np.array([sample.reference for sample in samples])
+    if not (reference > 0).any():
+        raise ConfigError("none of these people has a reference length to measure distances by")
+    annotated = np.stack([sample.visible for sample in samples])
+    truth = Truth(
+        keypoints=np.stack([sample.keypoints for sample in samples]),
+        visible=annotated & (reference > 0)[:, None],
+        hidden=np.stack([sample.hidden for sample in samples]),
+        reference=reference,
+        skeleton=skeleton,
+    )
+    crowded = np.array([sample.others > 0 for sample in samples])
+    hits = [
+        metrics.hits(xy, truth.keypoints, truth.visible, reference, threshold=config.threshold)
+        for xy in stacks
+    ]
+    kinds = {"alone": ~crowded, "among others": crowded}
     return Report(
-        keypoints=dict(zip(names, values.tolist(), strict=True)),
-        groups=metrics.grouped(values, skeleton.groups),
-        predicted=predicted,
+        score=score(truth, stacks[-1], metric=METRICS[config.metric], threshold=config.threshold),
+        stacks=[metrics.pooled(hit, truth.visible) for hit in hits],
+        company={
+            name: metrics.pooled(hits[-1][who], truth.visible[who])
+            for name, who in kinds.items()
+            if who.any() and crowded.any()
+        },
+        annotated={
+            name: 100.0 * metrics.average_precision(activity[:, index], annotated[:, index])
+            for index, name in enumerate(skeleton.keypoints)
+            if annotated[:, index].any() and not annotated[:, index].all()
+        },
+        predicted=stacks[-1],
         scores=scores,
     )
 
@@ -208,7 +251,7 @@ def _train_epoch(run: Run, stop: Stop) -> dict[str, float]:
 def _batch_pck(model: StackedHourglass, batch: Batch, heatmaps: Tensor) -> float:
     """Return the share of a batch's keypoints, percent, within a tenth of the person's extent."""
     spec = model.input
-    xy, _ = argmax(heights(heatmaps, model.output.heatmaps))
+    xy, _ = argmax(to_heights(heatmaps, model.output.heatmaps))
     true = crop_to_heatmap(batch.keypoints, spec.heatmap_stride)
     near = (xy - true).norm(dim=-1) <= 0.1 * spec.heatmap_size[0] / spec.box_padding
     right, count = (near & batch.visible).sum(), batch.visible.sum()

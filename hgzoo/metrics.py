@@ -149,7 +149,7 @@ def means(hit: Bools, visible: Bools, *, trunk: Sequence[int] = ()) -> dict[str,
     for chosen in [limbs, every] if trunk else [every]:
         some, count = hit[:, chosen], visible[:, chosen]
         named[f"{len(chosen)} pooled"] = pooled(some, count)
-        named[f"{len(chosen)} plain"] = float(np.mean(percent(some, count)))
+        named[f"{len(chosen)} plain"] = mean(percent(some, count))
     return named
 
 
@@ -237,5 +237,15 @@ def grouped(values: Floats, groups: Mapping[str, tuple[int, ...]]) -> dict[str, 
     Returns:
         Row label to plain mean of its keypoints, then "mean": the plain mean of the rows.
     """
-    rows = {label: float(np.mean(values[list(index)])) for label, index in groups.items()}
-    return {**rows, "mean": float(np.mean(list(rows.values()) if rows else values))}
+    rows = {label: mean(values[list(index)]) for label, index in groups.items()}
+    return {**rows, "mean": mean(np.array(list(rows.values())) if rows else values)}
+
+
+def mean(values: Floats) -> float:
+    """Average what is known; nan where nothing is.
+
+    Args:
+        values: [N]; nan for a keypoint that counts nowhere.
+    """
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

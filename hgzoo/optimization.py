@@ -34,7 +34,12 @@ def make_optimizer(
     optim, sched = require("timm.optim", extra="train"), require("timm.scheduler", extra="train")
     try:
         optimizer: Optimizer = optim.create_optimizer_v2(
-            model, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay
+            model,
+            opt=config.optimizer,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            momentum=config.momentum,
+            **config.optimizer_args,
         )
         if config.schedule == "plateau":
             return optimizer, Plateau(optimizer, config)
@@ -46,12 +51,13 @@ def make_optimizer(
             warmup_lr=0.0,
             min_lr=config.min_lr,
             decay_rate=config.decay_rate,
+            decay_epochs=config.decay_epochs,
             step_on_epochs=False,
             updates_per_epoch=updates,
         )
     except ConfigError:
         raise
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, TypeError) as error:
         raise ConfigError(f"timm refuses this optimizer or schedule: {error}") from error
     if schedule is None:
         raise ConfigError(f"schedule = {config.schedule!r} gives none; name one, such as cosine")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hgzoo import skeletons
-from hgzoo.config import Recipe, TrainConfig
+from hgzoo.config import EvalConfig, OutputSpec, Recipe, TrainConfig
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.skeletons import Skeleton
 
@@ -59,6 +59,35 @@ def read(name: str | Path) -> Recipe:
         raise ConfigError(f"{path} must hold a table, not a {type(table).__name__}")
     recipe: Recipe = from_table(Recipe, {"name": path.stem, **table}, where=path.name)
     return recipe
+
+
+def trainings() -> list[str]:
+    """Return the names of the training recipes that fit any variant, sorted."""
+    return sorted(path.stem for path in (folder() / "train").glob("*.toml"))
+
+
+def trained_by(recipe: Recipe, name: str) -> Recipe:
+    """Return a variant with another way to train it.
+
+    Args:
+        recipe: The variant.
+        name: One of `trainings()`: a file of zoo_configs/train with the tables [train], [eval]
+            and [output]; keys of [output] that it does not name stay the variant's.
+
+    Raises:
+        UnknownNameError: There is no such training.
+        ConfigError: The file cannot be read.
+    """
+    if name not in trainings():
+        raise UnknownNameError("training", name, trainings())
+    table = tomllib.loads((folder() / "train" / f"{name}.toml").read_text(encoding="utf-8"))
+    output = {**to_table(recipe.output), **table.get("output", {})}
+    return dataclasses.replace(
+        recipe,
+        output=from_table(OutputSpec, output, where=f"{name}: output"),
+        train=from_table(TrainConfig, table["train"], where=f"{name}: train"),
+        eval=from_table(EvalConfig, table["eval"], where=f"{name}: eval"),
+    )
 
 
 def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:

@@ -47,3 +47,22 @@ def _write(folder: Path, xy: np.ndarray, *, digits: int, width: int, height: int
             picture[y - 1 : y + 2, x - 1 : x + 2] = (255, 17 * number, 0)
         name = f"im{index + 1:0{digits}d}.jpg"
         Image.fromarray(picture).save(folder / "images" / name, quality=95)
+
+
+def write_mpii(root: Path, *, number: int = 5, width: int = 90, height: int = 120) -> np.ndarray:
+    """Write mpii/ with valid.h5; keypoint 2 is hidden, keypoint 5 is not annotated."""
+    import h5py
+
+    random = np.random.default_rng(number)
+    xy = random.uniform([10, 10], [width - 10, height - 10], (number, 16, 2))
+    written, visible = xy + 1, np.ones((number, 16))
+    written[:, 5], visible[:, 2] = 0.0, 0.0
+    folder = root / "mpii"
+    _write(folder, xy, digits=5, width=width, height=height)
+    with h5py.File(folder / "valid.h5", "w") as file:
+        file["part"], file["visible"] = written, visible
+        file["imgname"] = [f"im{index + 1:05d}.jpg".encode() for index in range(number)]
+        file["center"] = np.tile([width / 2 + 1, height / 2 + 1], (number, 1))
+        file["scale"] = np.full(number, 1.25 * height / 200)
+        file["normalize"] = np.full(number, 20.0)
+    return xy

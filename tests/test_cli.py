@@ -1,6 +1,7 @@
 """The command line, as a user meets it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +12,13 @@ import pytest
 import torch
 
 import hgzoo
-from hgzoo import checkpoints, download
+from hgzoo import checkpoints, download, recipes
 from hgzoo.cli import main
 from hgzoo.convert import LAYOUTS
+from hgzoo.optimization import make_optimizer
 from hgzoo.pictures import load
 from tests.conftest import small_model
-from tests.people import write_lsp, write_lspet
+from tests.people import write_lsp, write_lspet, write_mpii
 from tests.test_convert import as_theirs
 
 
@@ -247,3 +249,42 @@ def test_convert_knows_the_originals_of_the_zoo_by_their_hash(
     assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "out")]) == 0
     assert "these are hg8.bearpaw_mpii" in capsys.readouterr().out
     assert "GPL-3.0" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", recipes.trainings())
+def test_every_training_runs_on_mpii(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two epochs of a small network on made-up people."""
+    write_mpii(tmp_path, number=6)
+    shutil.copy(tmp_path / "mpii" / "valid.h5", tmp_path / "mpii" / "train.h5")
+    (tmp_path / "own.toml").write_text(SMALL, encoding="utf-8")
+    changes = ["--set", "epochs=2", "--set", "batch_size=2", "--set", "warmup_epochs=0.0"]
+    out = ["--out", str(tmp_path / "run"), "--quiet"]
+    command = ["train", str(tmp_path / "own.toml"), "--recipe", name, "--data", str(tmp_path)]
+    assert main([*command, *changes, *out]) == 0
+    assert "PCKh@0.5 of 6 people" in capsys.readouterr().out
+    assert main(["train", str(tmp_path / "own.toml"), "--data", str(tmp_path)]) == 1
+    assert "add --recipe modern or paper or princeton" in capsys.readouterr().err
+
+
+SMALL = """
+summary = "Small."
+[model]
+num_stacks = 2
+num_feats = 4
+depth = 2
+stem_channels = [2, 4, 4, 4]
+num_keypoints = 16
+[input]
+size = [48, 32]
+"""
+
+
+def test_the_papers_optimizer_is_the_papers() -> None:
+    recipe = recipes.trained_by(recipes.read("hg1"), "paper")
+    optimizer, _ = make_optimizer(small_model(), recipe.train, updates=3)
+    assert type(optimizer) is torch.optim.RMSprop
+    for group in optimizer.param_groups:
+        assert (group["lr"], group["alpha"], group["eps"]) == (2.5e-4, 0.99, 1e-8)
+        assert group["momentum"] == 0.0

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from hgzoo.config import AugmentConfig, InputSpec
-from hgzoo.data import TRAINING_SETS, VALIDATION_SETS, Crops, EpochBatches, Sample, loader
+from hgzoo.data import DATASETS, Crops, EpochBatches, Sample, loader, usable
 from hgzoo.data.lsp import TEST_COPIES
 from hgzoo.data.samples import sample_from_keypoints
 from hgzoo.data.transforms import random_color, random_crop
@@ -33,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_lsp_is_read_0_based_and_hidden_joints_count(root: Path) -> None:
-    samples = VALIDATION_SETS["lsp"](root)
+    samples = DATASETS["lsp"].validation(root)
     assert len(samples) == 200
     assert samples[0].path.name == "im0801.jpg"
     from tests.people import keypoints
@@ -45,13 +45,13 @@ def test_lsp_is_read_0_based_and_hidden_joints_count(root: Path) -> None:
 
 
 def test_near_copies_of_test_pictures_are_left_out(root: Path) -> None:
-    numbers = {int(sample.path.stem[2:]) for sample in TRAINING_SETS["lsp"](root)}
+    numbers = {int(sample.path.stem[2:]) for sample in DATASETS["lsp"].train(root)}
     assert numbers == set(range(1, 801)) - TEST_COPIES
     assert len(numbers) == 790
 
 
 def test_lspet_flags_have_the_opposite_sense(root: Path) -> None:
-    samples = TRAINING_SETS["lspet"](root)
+    samples = DATASETS["lspet"].train(root)
     assert len(samples) == 6
     assert [bool(seen) for seen in samples[0].visible] == [index != 3 for index in range(14)]
 
@@ -70,21 +70,23 @@ def test_a_person_without_extent_is_refused() -> None:
 
 def test_a_missing_folder_says_what_belongs_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the folder that holds lsp/joints\.mat"):
-        TRAINING_SETS["lsp"](tmp_path)
+        DATASETS["lsp"].train(tmp_path)
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lsp").mkdir()
     (tmp_path / "lsp" / "joints.mat").write_bytes(b"not a matrix")
     with pytest.raises(DataError, match="damaged"):
-        TRAINING_SETS["lsp"](tmp_path)
+        DATASETS["lsp"].train(tmp_path)
 
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:
     write_lspet(tmp_path, number=2)
     (tmp_path / "lspet" / "images" / "im00002.jpg").unlink()
-    with pytest.raises(DataError, match=r"im00002\.jpg is missing"):
-        TRAINING_SETS["lspet"](tmp_path)
+    people, problems = usable(DATASETS["lspet"].train(tmp_path))
+    assert [person.path.name for person in people] == ["im00001.jpg"]
+    (problem,) = problems
+    assert problem.endswith("im00002.jpg: the picture is missing")
 
 
 def crops(samples: list[Sample], augment: AugmentConfig | None) -> Crops:
@@ -92,7 +94,7 @@ def crops(samples: list[Sample], augment: AugmentConfig | None) -> Crops:
 
 
 def test_no_augmentation_is_the_plain_crop(root: Path) -> None:
-    samples = TRAINING_SETS["lspet"](root)
+    samples = DATASETS["lspet"].train(root)
     plain, still = crops(samples, None)[0, 1], crops(samples, STILL)[0, 1]
     for one, other in zip(plain, still, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -120,7 +122,7 @@ def test_keypoints_follow_the_picture_through_every_augmentation(tmp_path: Path)
 
 
 def test_a_flip_mirrors_the_picture_and_swaps_names(root: Path) -> None:
-    samples = TRAINING_SETS["lspet"](root)
+    samples = DATASETS["lspet"].train(root)
     image, xy, visible, _ = crops(samples, STILL)[0, 0]
     mirrored, swapped, seen, _ = crops(samples, replace(STILL, flip_prob=1.0))[0, 0]
     np.testing.assert_array_equal(mirrored, image[:, ::-1])
@@ -129,13 +131,13 @@ def test_a_flip_mirrors_the_picture_and_swaps_names(root: Path) -> None:
 
 
 def test_the_same_showing_is_the_same_crop_and_another_is_not(root: Path) -> None:
-    data = crops(TRAINING_SETS["lspet"](root), AugmentConfig())
+    data = crops(DATASETS["lspet"].train(root), AugmentConfig())
     np.testing.assert_array_equal(data[4, 2][0], data[4, 2][0])
     assert not np.array_equal(data[4, 2][0], data[5, 2][0])
 
 
 def test_keypoints_outside_the_crop_are_not_visible(root: Path) -> None:
-    data = crops(TRAINING_SETS["lspet"](root), replace(STILL, shift_std=1.0))
+    data = crops(DATASETS["lspet"].train(root), replace(STILL, shift_std=1.0))
     hidden = 0
     for showing in range(10):
         _, xy, visible, _ = data[showing, 0]
@@ -199,7 +201,7 @@ def test_skipping_leaves_out_the_first_batches() -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_batches_hold_bytes_and_keypoints(root: Path, workers: int) -> None:
-    data = crops(TRAINING_SETS["lspet"](root), None)
+    data = crops(DATASETS["lspet"].train(root), None)
     (batch,) = loader(data, [[(0, 1), (0, 0)]], workers=workers)
     assert batch.images.shape == (2, 3, 64, 48)
     assert batch.images.dtype == torch.uint8
@@ -210,9 +212,9 @@ def test_batches_hold_bytes_and_keypoints(root: Path, workers: int) -> None:
 
 def test_the_published_files_are_read(assets: Path) -> None:
     root = assets / "data"
-    sizes = {name: len(read(root)) for name, read in TRAINING_SETS.items()}
+    sizes = {name: len(usable(DATASETS[name].train(root))[0]) for name in ("lsp", "lspet")}
     assert sizes == {"lsp": 790, "lspet": 9700}
-    people = VALIDATION_SETS["lsp"](root)
+    people = DATASETS["lsp"].validation(root)
     assert len(people) == 200
     extents = [200 * sample.scale for sample in people]
     assert 120 < np.median(extents) < 145  # published: person extent about 150 pixels, 132 here

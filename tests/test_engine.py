@@ -14,14 +14,14 @@ from accelerate.utils import is_tensorboard_available
 
 from hgzoo import engine, recipes
 from hgzoo.config import AugmentConfig, EvalConfig, InputSpec, OutputSpec, Recipe, TrainConfig
-from hgzoo.data import TRAINING_SETS, Sample, sample_from_keypoints
+from hgzoo.data import DATASETS, Sample
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError
 from hgzoo.model import StackedHourglass
 from hgzoo.predict import load_model
 from hgzoo.run import Options, Run
-from hgzoo.skeletons import SKELETONS, nameless
+from hgzoo.skeletons import SKELETONS
 from tests.conftest import small_config
-from tests.people import write_lspet
+from tests.people import write_lsp
 
 QUIET = Options(progress=False)
 RECIPE = Recipe(
@@ -46,13 +46,8 @@ RECIPE = Recipe(
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     root = tmp_path_factory.mktemp("people")
-    true = write_lspet(root, number=20)
-    samples = TRAINING_SETS["lspet"](root)
-    everyone = np.ones(14, bool)
-    return [
-        sample_from_keypoints(sample.path, xy, everyone)
-        for sample, xy in zip(samples, true, strict=True)
-    ]
+    write_lsp(root, number=20)
+    return DATASETS["lsp"].train(root)
 
 
 def changed(**train: object) -> Recipe:
@@ -274,7 +269,7 @@ def test_judging_knows_a_perfect_network(
     assert error.max() < 4.0  # half a heatmap pixel, where a peak lies on the border
     torso = np.linalg.norm(true[:, 9] - true[:, 2], axis=1)  # left shoulder to right hip
     near = np.linalg.norm(report.predicted - true, axis=2) <= 0.2 * torso[:, None]
-    assert list(report.keypoints.values()) == pytest.approx(100 * near.mean(0))
+    assert list(report.score.keypoints.values()) == pytest.approx(100 * near.mean(0))
     rows = ("head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
     assert report.mean == pytest.approx(np.mean([report.groups[row] for row in rows]))
     assert report.groups["wrist"] == pytest.approx(100 * near[:, [6, 11]].mean())
@@ -283,9 +278,9 @@ def test_judging_knows_a_perfect_network(
 def test_judging_needs_people_and_a_torso(people: list[Sample]) -> None:
     with pytest.raises(ConfigError, match="nobody to judge"):
         engine.evaluate(network(RECIPE), [], EvalConfig(), options=QUIET)
-    unnamed = replace(RECIPE, output=replace(RECIPE.output, skeleton=nameless(0)))
-    with pytest.raises(ConfigError, match="no left_shoulder"):
-        engine.evaluate(network(unnamed), people, EvalConfig(), options=QUIET)
+    strangers = [replace(person, reference=0.0) for person in people]
+    with pytest.raises(ConfigError, match="reference length"):
+        engine.evaluate(network(RECIPE), strangers, EvalConfig(), options=QUIET)
 
 
 def test_an_unknown_skill_is_named() -> None:
@@ -295,11 +290,11 @@ def test_an_unknown_skill_is_named() -> None:
 
 def test_the_shipped_weights_are_as_good_as_their_card_says(assets: Path) -> None:
     """Known answer: the figure in the recipe, printed by `hgzoo evaluate`."""
-    from hgzoo.data import VALIDATION_SETS
+    from hgzoo.data import DATASETS
     from hgzoo.factory import create_model, model_info
 
     (measured,) = model_info("hg2_tiny").weights["lsp"].measured
-    people = VALIDATION_SETS["lsp"](assets / "data")
+    people = DATASETS["lsp"].validation(assets / "data")
     model = create_model("hg2_tiny", pretrained=True)
     report = engine.evaluate(model, people, EvalConfig(), options=QUIET)
     assert report.mean == pytest.approx(measured.value, abs=0.15)

@@ -30,6 +30,15 @@ def test_rows_average_their_keypoints_and_the_mean_averages_the_rows() -> None:
     assert metrics.grouped(values, {}) == {"mean": 30.0}
 
 
+def test_a_keypoint_that_counts_nowhere_spoils_no_mean() -> None:
+    values = np.array([10.0, np.nan, 60.0])
+    table = metrics.grouped(values, {"a": (0, 1), "b": (2,)})
+    assert table == {"a": 10.0, "b": 60.0, "mean": 35.0}
+    nowhere = np.zeros_like(COUNT)
+    assert np.isnan(metrics.mean(np.array([np.nan])))
+    assert np.isnan(metrics.means(HIT, nowhere)["3 plain"])
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match="must be \\[N, K, 2\\]"):
         metrics.pck(TRUE[:1], TRUE, SEEN, np.ones(2))

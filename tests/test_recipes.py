@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hgzoo import recipes
-from hgzoo.config import InputSpec, ModelConfig, Recipe
+from hgzoo.config import AugmentConfig, InputSpec, ModelConfig, Recipe
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.skeletons import SKELETONS
 
@@ -123,3 +123,27 @@ def test_recipes_cannot_be_changed_in_place() -> None:
     assert isinstance(recipe, Recipe)
     with pytest.raises(AttributeError):
         recipe.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", recipes.trainings())
+@pytest.mark.parametrize("variant", ["hg2", "hg8_original"])
+def test_a_training_fits_any_variant(name: str, variant: str) -> None:
+    recipe = recipes.trained_by(recipes.read(variant), name)
+    assert recipe.model == recipes.read(variant).model
+    assert recipe.output.skeleton.name == "mpii"
+    assert recipe.train.validation == "mpii"
+    assert recipe.eval.metric == "pckh"
+
+
+def test_the_papers_training_is_the_papers() -> None:
+    """Section 3.4 and the public option file."""
+    train = recipes.trained_by(recipes.read("hg8"), "paper").train
+    assert (train.optimizer, train.lr, train.batch_size) == ("rmsprop", 2.5e-4, 6)
+    assert (train.sigma, train.unlabeled, train.loss) == (1.0, "zero", "mse")
+    assert (train.schedule, train.decay_rate) == ("plateau", 0.2)
+    assert train.augment == AugmentConfig()
+
+
+def test_an_unknown_training_names_the_near_one() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean paper"):
+        recipes.trained_by(recipes.read("hg8"), "papr")

@@ -43,7 +43,7 @@ def _score(options: argparse.Namespace) -> int:
     predicted = scoring.read_predictions(
         Path(options.predictions), people=people, num_keypoints=num_keypoints
     )
-    score = scoring.score(truth, predicted, benchmark)
+    score = scoring.score(truth, predicted, metric=benchmark.metric, threshold=benchmark.threshold)
     print(score_table(score))
     if options.json:
         write_text(Path(options.json), json.dumps(asdict(score), indent=2))

@@ -5,22 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hgzoo.cli.score import score_table
 from hgzoo.cli.shared import add_machine, add_quiet, add_reading, command
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
-    from hgzoo.data import ReadSamples, Sample
+    from hgzoo.config import ModelConfig
+    from hgzoo.data import Sample
     from hgzoo.engine import Report
     from hgzoo.run import Options
 
 TRAIN = """\
 hgzoo train hg2_tiny --data datasets --precision bfloat16 --workers 2
 hgzoo train hg2_tiny --data datasets --resume
+hgzoo train hg8 --recipe paper --data datasets
 hgzoo train my/own.toml --data datasets --init hg2_tiny --set epochs=20 --set lr=5e-4"""
 
 EVALUATE = """\
@@ -32,7 +35,12 @@ def add_commands(commands: Any) -> None:
     """Add `train` and `evaluate`."""
     parser = command(commands, "train", _train, "train a recipe", examples=TRAIN)
     add = parser.add_argument
-    add("recipe", help="a variant, or the path of a recipe")
+    add("model", help="a variant, or the path of a recipe")
+    add(
+        "--recipe",
+        metavar="NAME",
+        help="train it as paper, princeton or modern do on MPII, whatever its own recipe says",
+    )
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
     add("--out", metavar="DIR", help="the run folder (runs/RECIPE)")
     add("--resume", action="store_true", help="go on where the run folder stands")
@@ -53,7 +61,7 @@ def add_commands(commands: Any) -> None:
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
     add("--dataset", default="lsp", help="which set (%(default)s)")
     add("--json", metavar="FILE", help="write the figures there")
-    add("--threshold", type=float, default=0.2, help="fraction of the torso (%(default)s)")
+    add("--threshold", type=float, help="fraction of the reference length (the dataset's)")
     add_reading(parser)
     add_machine(parser)
     add_quiet(parser)
@@ -63,19 +71,24 @@ def _train(options: argparse.Namespace) -> int:
     import torch
 
     from hgzoo import engine, factory, recipes
-    from hgzoo.data import TRAINING_SETS, VALIDATION_SETS
     from hgzoo.model import StackedHourglass
 
     changes = [*options.set, *([f"init={options.init}"] if options.init else [])]
-    recipe = recipes.changed(factory.model_info(options.recipe), changes)
+    recipe = factory.model_info(options.model)
+    if options.recipe:
+        recipe = recipes.trained_by(recipe, options.recipe)
+    recipe = recipes.changed(recipe, changes)
     config = recipe.train
     if not config.datasets:
-        raise ConfigError(f"{recipe.name} names no datasets in its [train] table")
+        raise ConfigError(
+            f"{recipe.name} names no datasets in its [train] table; add --recipe "
+            f"{' or '.join(recipes.trainings())}"
+        )
     train = [
-        (_samples(TRAINING_SETS, name, options.data), times)
+        (_people(name, "train", recipe.model, options.data), times)
         for name, times in config.datasets.items()
     ]
-    validation = _samples(VALIDATION_SETS, config.validation, options.data)
+    validation = _people(config.validation, "validation", recipe.model, options.data)
     torch.manual_seed(config.seed)
     model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
     if config.init:
@@ -89,59 +102,91 @@ def _train(options: argparse.Namespace) -> int:
         validation=validation,
         out=out,
         resume=options.resume,
-        options=_machine(options),
+        options=machine(options),
     )
     if report is None:
         return 130
     print(f"the best weights are {out / 'release.safetensors'}", file=sys.stderr)
-    _print(report)
+    print_report(report)
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     from hgzoo import engine
     from hgzoo.config import EvalConfig
-    from hgzoo.data import VALIDATION_SETS
+    from hgzoo.data import DATASETS
     from hgzoo.inference import move
     from hgzoo.predict import load_model
 
-    samples = _samples(VALIDATION_SETS, options.dataset, options.data)
-    config = EvalConfig(threshold=options.threshold, flip=not options.no_flip)
     model = move(load_model(options.model), options.device)
-    report = engine.evaluate(
-        model, samples, config, decoder=options.decoder, options=_machine(options)
+    people = _people(options.dataset, "validation", model.config, options.data)
+    dataset = DATASETS[options.dataset]
+    threshold = dataset.threshold if options.threshold is None else options.threshold
+    config = EvalConfig(
+        metric="pckh" if dataset.metric == "PCKh" else "pck",
+        threshold=threshold,
+        flip=not options.no_flip,
     )
-    _print(report)
+    report = engine.evaluate(
+        model, people, config, decoder=options.decoder, options=machine(options)
+    )
+    print_report(report)
     if options.json:
         table = {
             "model": str(options.model),
             "dataset": options.dataset,
-            "metric": f"{config.metric}@{config.threshold}",
             "flip": config.flip,
-            "people": len(samples),
-            "groups": report.groups,
-            "keypoints": report.keypoints,
+            **asdict(report.score),
+            **{name: getattr(report, name) for name in ("stacks", "company", "annotated")},
         }
         write_text(Path(options.json), json.dumps(table, indent=2))
     return 0
 
 
-def _samples(sets: Mapping[str, ReadSamples], name: str, data: str) -> list[Sample]:
-    if name not in sets:
-        raise UnknownNameError("dataset", name, sets)
-    return sets[name](Path(data))
+def _people(name: str, part: str, model: ModelConfig, data: str) -> list[Sample]:
+    """Read the people of a dataset that a network can be shown; tell of the others."""
+    from hgzoo.data import DATASETS, usable
+
+    if name not in DATASETS:
+        raise UnknownNameError("dataset", name, DATASETS)
+    dataset = DATASETS[name]
+    read = dataset.train if part == "train" else dataset.validation
+    if read is None:
+        known = [one for one, each in DATASETS.items() if each.validation]
+        raise ConfigError(f"{name} has nobody to judge by; {', '.join(known)} have")
+    keypoints = dataset.skeleton.keypoints
+    if model.num_keypoints != len(keypoints):
+        raise ConfigError(
+            f"{name} has {len(keypoints)} keypoints ({dataset.skeleton.name}), the network "
+            f"{model.num_keypoints}"
+        )
+    people, problems = usable(read(Path(data)))
+    if problems:
+        print(
+            f"{name}: {len(problems)} of {len(problems) + len(people)} people are left out; "
+            f"the first: {problems[0]}. hgzoo data check {name} lists them",
+            file=sys.stderr,
+        )
+    return people
 
 
-def _machine(options: argparse.Namespace) -> Options:
+def machine(options: argparse.Namespace) -> Options:
+    """Return what belongs to the machine, as a command was told."""
     from hgzoo.run import Options
 
     return Options(precision=options.precision, workers=options.workers, progress=not options.quiet)
 
 
-def _print(report: Report) -> None:
-    """Print percent of correct keypoints: each joint, then the usual rows and their mean."""
-    for name, value in report.keypoints.items():
-        print(f"{name:<16} {value:6.2f}")
-    print()
-    for name, value in report.groups.items():
-        print(f"{name:<16} {value:6.2f}")
+def print_report(report: Report) -> None:
+    """Print every figure of a report."""
+    print(score_table(report.score))
+    for title, figures in (
+        ("pooled mean after each stack", {f"stack {n}": v for n, v in enumerate(report.stacks, 1)}),
+        ("pooled mean by company", report.company),
+        ("told annotated from not annotated, average precision", report.annotated),
+    ):
+        if figures:
+            print(f"\n{title}")
+            for name, value in figures.items():
+                print(f"  {name:<24} {value:6.2f}")
+    print(f"\nplain mean of the rows      {report.mean:6.2f}")

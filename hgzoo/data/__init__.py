@@ -3,30 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from hgzoo.data.batches import EpochBatches
+from hgzoo.data.coco import coco_train, coco_validation, read_coco
+from hgzoo.data.flic import flic_train, flic_validation
 from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_train
-from hgzoo.data.samples import Sample, sample_from_keypoints
+from hgzoo.data.mpii import mpii_train, mpii_validation
+from hgzoo.data.samples import Sample, sample_from_keypoints, usable
 from hgzoo.data.transforms import Batch, Crops, crop_of, loader
+from hgzoo.skeletons import SKELETONS, Skeleton
 
 ReadSamples = Callable[[Path], list[Sample]]
 
-TRAINING_SETS: dict[str, ReadSamples] = {"lsp": lsp_train, "lspet": lspet_train}
-"""Sets to train on by name; each is read from the folder that holds the datasets."""
 
-VALIDATION_SETS: dict[str, ReadSamples] = {"lsp": lsp_validation}
-"""Sets to judge by."""
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A published dataset.
+
+    Attributes:
+        skeleton: What its keypoints are.
+        train: Reads the people to train on from the folder that holds the datasets.
+        validation: Reads the people to judge by; None where there are none.
+        metric: What its figures are called.
+        threshold: Fraction of a person's reference length within which a keypoint is right.
+    """
+
+    skeleton: Skeleton
+    train: ReadSamples
+    validation: ReadSamples | None = None
+    metric: str = "PCK"
+    threshold: float = 0.2
+
+
+DATASETS: dict[str, Dataset] = {
+    "coco": Dataset(
+        skeleton=SKELETONS["coco"], train=coco_train, validation=coco_validation, threshold=0.1
+    ),
+    "flic": Dataset(skeleton=SKELETONS["flic"], train=flic_train, validation=flic_validation),
+    "lsp": Dataset(skeleton=SKELETONS["lsp"], train=lsp_train, validation=lsp_validation),
+    "lspet": Dataset(skeleton=SKELETONS["lsp"], train=lspet_train),
+    "mpii": Dataset(
+        skeleton=SKELETONS["mpii"],
+        train=mpii_train,
+        validation=mpii_validation,
+        metric="PCKh",
+        threshold=0.5,
+    ),
+}
+"""Every dataset by name; each is read from the folder that holds the datasets' folders."""
 
 __all__ = [
-    "TRAINING_SETS",
-    "VALIDATION_SETS",
+    "DATASETS",
     "Batch",
     "Crops",
+    "Dataset",
     "EpochBatches",
     "ReadSamples",
     "Sample",
     "crop_of",
     "loader",
+    "read_coco",
     "sample_from_keypoints",
+    "usable",
 ]

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 from hgzoo.data.samples import Sample, sample_from_keypoints
 from hgzoo.errors import DataError, require
+from hgzoo.metrics import torso_size
+from hgzoo.skeletons import SKELETONS
+
+TORSO = tuple(SKELETONS["lsp"].keypoints.index(name) for name in ("left_shoulder", "right_hip"))
 
 TEST_COPIES = frozenset({175, 210, 285, 371, 412, 483, 492, 535, 550, 670})
 """LSP training pictures that nearly repeat a test picture: never trained on."""
@@ -28,7 +32,7 @@ def lsp_train(root: Path) -> list[Sample]:
         root: The folder that holds "lsp".
 
     Raises:
-        DataError: A file is missing or damaged.
+        DataError: joints.mat is missing or damaged.
     """
     return _lsp(root, (n for n in range(1, 801) if n not in TEST_COPIES))
 
@@ -40,7 +44,7 @@ def lsp_validation(root: Path) -> list[Sample]:
         root: The folder that holds "lsp".
 
     Raises:
-        DataError: A file is missing or damaged.
+        DataError: joints.mat is missing or damaged.
     """
     return _lsp(root, range(801, 1001))
 
@@ -52,7 +56,7 @@ def lspet_train(root: Path) -> list[Sample]:
         root: The folder that holds "lspet".
 
     Raises:
-        DataError: A file is missing or damaged.
+        DataError: joints.mat is missing or damaged.
     """
     folder = root / "lspet"
     joints = _joints(folder, axes=(2, 0, 1))  # [N, K, 3]
@@ -61,8 +65,9 @@ def lspet_train(root: Path) -> list[Sample]:
         keypoints, flag = joints[number - 1, :, :2] - 1, joints[number - 1, :, 2]
         visible = (flag == 1) & np.isfinite(keypoints).all(1)
         if visible.sum() >= 2 and np.ptp(keypoints[visible], axis=0).max() > 0:
-            path = _picture(folder, f"im{number:05d}.jpg")
-            samples.append(sample_from_keypoints(path, keypoints, visible))
+            path = folder / "images" / f"im{number:05d}.jpg"
+            torso = _torso(keypoints) if visible[list(TORSO)].all() else 0.0
+            samples.append(sample_from_keypoints(path, keypoints, visible, reference=torso))
     return samples
 
 
@@ -70,13 +75,22 @@ def _lsp(root: Path, numbers: Iterable[int]) -> list[Sample]:
     folder = root / "lsp"
     joints = _joints(folder, axes=(2, 1, 0))  # [N, K, 3]
     everyone = np.ones(joints.shape[1], bool)
-    return [
-        sample_from_keypoints(
-            _picture(folder, f"im{number:04d}.jpg"), joints[number - 1, :, :2] - 1, everyone
-        )
-        for number in numbers
-        if number <= len(joints)
-    ]
+    samples = []
+    for number in numbers:
+        if number <= len(joints):
+            path = folder / "images" / f"im{number:04d}.jpg"
+            keypoints, hidden = joints[number - 1, :, :2] - 1, joints[number - 1, :, 2] == 1
+            samples.append(
+                sample_from_keypoints(
+                    path, keypoints, everyone, hidden=hidden, reference=_torso(keypoints)
+                )
+            )
+    return samples
+
+
+def _torso(keypoints: NDArray[np.float64]) -> float:
+    shoulder, hip = TORSO
+    return float(torso_size(keypoints[None], left_shoulder=shoulder, right_hip=hip)[0])
 
 
 def _joints(folder: Path, *, axes: tuple[int, int, int]) -> NDArray[np.float64]:
@@ -95,10 +109,3 @@ def _joints(folder: Path, *, axes: tuple[int, int, int]) -> NDArray[np.float64]:
     if joints.shape[1:] != (14, 3):
         raise DataError(f"{path} should hold 14 joints of 3 numbers, has {joints.shape[1:]}")
     return joints
-
-
-def _picture(folder: Path, name: str) -> Path:
-    path = folder / "images" / name
-    if not path.is_file():
-        raise DataError(f"{path} is missing")
-    return path

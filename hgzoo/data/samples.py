@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,11 @@ class Sample:
         visible: Annotated and usable, [K]. A hidden joint with a known place is visible here.
         center: (x, y), the person's middle, picture pixels.
         scale: The person's extent over 200 picture pixels, MPII's unit.
+        hidden: Annotated, but not to be seen in the picture, [K].
+        reference: Length that distances are divided by when this person is judged, picture
+            pixels: the head's size (MPII), the torso (LSP, FLIC), the root of the area (COCO); 0
+            where it is not known.
+        others: People besides this one in the picture, as far as the annotations tell.
     """
 
     path: Path
@@ -29,10 +35,18 @@ class Sample:
     visible: NDArray[np.bool_]
     center: tuple[float, float]
     scale: float
+    hidden: NDArray[np.bool_]
+    reference: float = 0.0
+    others: int = 0
 
 
 def sample_from_keypoints(
-    path: Path, keypoints: NDArray[np.float64], visible: NDArray[np.bool_]
+    path: Path,
+    keypoints: NDArray[np.float64],
+    visible: NDArray[np.bool_],
+    *,
+    hidden: NDArray[np.bool_] | None = None,
+    reference: float = 0.0,
 ) -> Sample:
     """Derive center and scale of a person from its keypoints.
 
@@ -43,6 +57,8 @@ def sample_from_keypoints(
         path: The picture.
         keypoints: [K, 2], picture pixels, 0-based.
         visible: [K], at least two.
+        hidden: [K]; None where every keypoint is to be seen.
+        reference: As for `Sample`.
 
     Raises:
         DataError: Fewer than two visible keypoints, or all at one place.
@@ -58,4 +74,30 @@ def sample_from_keypoints(
         visible=visible,
         center=(float(x), float(y)),
         scale=extent / MPII_PERSON_PIXELS,
+        hidden=np.zeros_like(visible) if hidden is None else hidden,
+        reference=reference,
     )
+
+
+def usable(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
+    """Sort out what cannot be shown to a network.
+
+    Args:
+        samples: As a dataset gives them.
+
+    Returns:
+        The people whose picture is there and who have a keypoint, and what is wrong with the
+        others, a line each.
+    """
+    good, problems = [], []
+    there = {path: path.is_file() for path in {sample.path for sample in samples}}
+    for sample in samples:
+        if not there[sample.path]:
+            problems.append(f"{sample.path}: the picture is missing")
+        elif not sample.visible.any():
+            problems.append(f"{sample.path}: a person without any annotated keypoint")
+        elif sample.scale <= 0.0:
+            problems.append(f"{sample.path}: a person without extent")
+        else:
+            good.append(sample)
+    return good, problems

@@ -1,0 +1,121 @@
+"""hgzoo data check: what a dataset's folder holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hgzoo.cli.shared import command
+from hgzoo.errors import ConfigError, UnknownNameError
+from hgzoo.files import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgzoo.data import Sample
+    from hgzoo.pictures import RGB
+    from hgzoo.skeletons import Skeleton
+
+EXAMPLES = """\
+hgzoo data check lsp --data datasets --sheet lsp.png
+hgzoo data check mpii --data datasets --part validation"""
+
+SHOWN = 20
+"""Problems that are printed; --all prints every one."""
+
+COLUMNS, ROWS, SIDE = 6, 4, 160
+
+
+def add_commands(commands: Any) -> None:
+    """Add `data`."""
+    text = "count a dataset's people, list what is wrong, draw a sheet of them"
+    parser = command(commands, "data", _check, text, examples=EXAMPLES)
+    add = parser.add_argument
+    add("what", choices=("check",), help="check: read the annotations and look for the pictures")
+    add("dataset", help="coco, flic, lsp, lspet or mpii")
+    add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
+    add("--part", choices=("train", "validation"), default="train", help="(%(default)s)")
+    add("--sheet", metavar="FILE", help="draw people with their keypoints there")
+    add("--all", action="store_true", help=f"list every problem, not only the first {SHOWN}")
+
+
+def _check(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from hgzoo.data import DATASETS, usable
+
+    if options.dataset not in DATASETS:
+        raise UnknownNameError("dataset", options.dataset, DATASETS)
+    dataset = DATASETS[options.dataset]
+    read = dataset.train if options.part == "train" else dataset.validation
+    if read is None:
+        raise ConfigError(f"{options.dataset} has no validation part")
+    samples = read(Path(options.data))
+    people, problems = usable(samples)
+    pictures = len({person.path for person in people})
+    print(f"{options.dataset}, {options.part}: {len(samples)} people, {len(people)} usable, in")
+    print(f"{pictures} pictures; keypoints: {dataset.skeleton.name}")
+    if people:
+        visible = np.stack([person.visible for person in people])
+        hidden = np.stack([person.hidden for person in people])
+        extents = 200 * np.array([person.scale for person in people])
+        low, middle, high = np.percentile(extents, [5, 50, 95])
+        print(f"extent of a person: {low:.0f}, {middle:.0f}, {high:.0f} pixels (5, 50, 95 percent)")
+        print(f"\n{'keypoint':<18} annotated  hidden")
+        for name, seen, gone in zip(
+            dataset.skeleton.keypoints, visible.sum(0), hidden.sum(0), strict=True
+        ):
+            print(f"{name:<18} {seen:>9} {gone:>7}")
+    shown = problems if options.all else problems[:SHOWN]
+    print(f"\n{len(problems)} problems" + "".join(f"\n  {problem}" for problem in shown))
+    if len(shown) < len(problems):
+        print(f"  … and {len(problems) - len(shown)} more; --all lists them")
+    if options.sheet and people:
+        _write(contact_sheet(people, dataset.skeleton), Path(options.sheet))
+    return int(not people)
+
+
+def contact_sheet(people: Sequence[Sample], skeleton: Skeleton) -> RGB:
+    """Draw evenly chosen people with their keypoints, as a network would be shown them.
+
+    Args:
+        people: At least one.
+        skeleton: Names and limbs.
+
+    Returns:
+        A sheet of 6 columns and up to 4 rows, RGB, [H, W, 3].
+    """
+    import numpy as np
+
+    from hgzoo.config import InputSpec
+    from hgzoo.data import crop_of
+    from hgzoo.pictures import load
+    from hgzoo.skeletons import Pose
+    from hgzoo.visualize import draw_skeleton
+
+    spec = InputSpec(size=(SIDE, SIDE))
+    chosen = np.linspace(0, len(people) - 1, min(len(people), ROWS * COLUMNS)).astype(int)
+    rows = -(-len(chosen) // COLUMNS)
+    sheet = np.full((rows * SIDE, COLUMNS * SIDE, 3), 255, np.uint8)
+    for place, index in enumerate(chosen):
+        person = people[int(index)]
+        crop = crop_of(person, spec)
+        pose = Pose(
+            keypoints=crop.to_crop(person.keypoints),
+            scores=person.visible.astype(float),
+            names=skeleton.keypoints,
+            box=(0.0, 0.0, float(SIDE), float(SIDE)),
+            skeleton=skeleton,
+        )
+        row, column = divmod(place, COLUMNS)
+        drawn = draw_skeleton(crop.warp(load(person.path)), [pose])
+        sheet[row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = drawn
+    return sheet
+
+
+def _write(sheet: RGB, path: Path) -> None:
+    from PIL import Image
+
+    with atomic(path) as temporary:
+        Image.fromarray(sheet).save(temporary, format="PNG")

@@ -1,0 +1,175 @@
+"""MPII Human Pose (Andriluka et al., CVPR 2014), in the forms people have it.
+
+A folder "mpii" with `images/` and, in it or in `annot/`, either the h5 files of the paper's authors
+(train.h5, valid.h5: the split of Tompson et al.; neck and head top are cut to whole pixels), or a
+JSON of other ports: the list with `joint_self`, or the one with `joints_vis`. Coordinates in all of
+them are 1-based.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hgzoo.data.arrays import array, read_arrays
+from hgzoo.data.samples import Sample
+from hgzoo.errors import DataError
+from hgzoo.skeletons import SKELETONS
+
+CENTER_SHIFT = 15.0
+"""MPII's center lies too high for whole bodies: everybody moves it down by so much times scale."""
+
+H5_PADDING = 1.25
+"""The h5 files hold the scale times this already; ours is the person's own."""
+
+NECK_TO_HEAD_SIZE = 0.75
+"""The head's size over the distance from upper neck to head top: 0.75 within 3 % for 98 of 100
+people of valid.h5. For JSON files, which lack the head's box."""
+
+JSONS = ("mpii_annotations.json", "mpii_annotations.json.gz", "MPI_annotations.json")
+
+
+def mpii_train(root: Path) -> list[Sample]:
+    """Read the training part: train.h5, train.json, or a JSON of all people.
+
+    Args:
+        root: The folder that holds "mpii".
+
+    Raises:
+        DataError: No annotations are there, or they are damaged.
+    """
+    return _read(root / "mpii", "train")
+
+
+def mpii_validation(root: Path) -> list[Sample]:
+    """Read the 2,958 people of the validation part: valid.h5, valid.json, or a JSON of all.
+
+    Args:
+        root: The folder that holds "mpii".
+
+    Raises:
+        DataError: No annotations are there, or they are damaged.
+    """
+    return _read(root / "mpii", "valid")
+
+
+def _read(folder: Path, part: str) -> list[Sample]:
+    names = (f"{part}.h5", f"{part}.json", *JSONS)
+    places = [folder / inside / name for name in names for inside in ("", "annot")]
+    found = next((path for path in places if path.is_file()), None)
+    if found is None:
+        raise DataError(
+            f"{folder} holds no annotations; looked for {', '.join(names)}, there and in annot"
+        )
+    if found.suffix == ".h5":
+        return from_h5(found, folder / "images")
+    people = from_json(found, folder / "images")
+    if found.name in JSONS:
+        people = [(sample, valid) for sample, valid in people if valid == (part == "valid")]
+    return [sample for sample, _ in people]
+
+
+def from_h5(path: Path, images: Path) -> list[Sample]:
+    """Read an h5 file of the paper's authors.
+
+    Args:
+        path: The file.
+        images: The folder of the pictures.
+
+    Raises:
+        DataError: Damaged, or another file.
+    """
+    arrays = read_arrays(path)
+    part, scale, center, normalize, seen = (
+        array(arrays, name, path) for name in ("part", "scale", "center", "normalize", "visible")
+    )
+    if part.shape[1:] != (SKELETONS["mpii"].num_keypoints, 2) or "imgname" not in arrays:
+        raise DataError(f"{path} is no annotation file of MPII")
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in arrays["imgname"]]
+    crowd = {name: names.count(name) for name in set(names)}
+    return [
+        _sample(
+            images / name,
+            part[index],
+            seen=seen[index] > 0,
+            center=(center[index, 0], center[index, 1]),
+            scale=float(scale[index]) / H5_PADDING,
+            reference=float(normalize[index]),
+            others=crowd[name] - 1,
+        )
+        for index, name in enumerate(names)
+    ]
+
+
+def from_json(path: Path, images: Path) -> list[tuple[Sample, bool]]:
+    """Read a JSON of other ports.
+
+    Args:
+        path: The file, perhaps gzipped.
+        images: The folder of the pictures.
+
+    Returns:
+        Each person, and whether it belongs to the validation part (as far as the file tells).
+
+    Raises:
+        DataError: Damaged, or another file.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as file:
+            people = json.load(file)
+        return [_person(person, images) for person in people]
+    except (OSError, ValueError, LookupError, TypeError, EOFError, RecursionError) as error:
+        raise DataError(f"{path} is no annotation file of MPII: {error!r}") from error
+
+
+def _person(person: dict[str, Any], images: Path) -> tuple[Sample, bool]:  # Any: JSON
+    if "joint_self" in person:
+        joints = np.asarray(person["joint_self"], np.float64)
+        keypoints, seen = joints[:, :2], joints[:, 2] > 0
+        name, center, scale = person["img_paths"], person["objpos"], person["scale_provided"]
+    else:
+        keypoints = np.asarray(person["joints"], np.float64)
+        seen = np.asarray(person["joints_vis"]) > 0
+        name, center, scale = person["image"], person["center"], person["scale"]
+    names = SKELETONS["mpii"].keypoints
+    neck, top = keypoints[names.index("upper_neck")], keypoints[names.index("head_top")]
+    sample = _sample(
+        images / name,
+        keypoints,
+        seen=seen,
+        center=(center[0], center[1] + CENTER_SHIFT * scale),
+        scale=float(scale),
+        reference=NECK_TO_HEAD_SIZE * float(np.linalg.norm(neck - top)),
+        others=int(person.get("numOtherPeople", 0)),
+    )
+    return sample, bool(person.get("isValidation", True))
+
+
+def _sample(
+    path: Path,
+    keypoints: NDArray[np.float64],
+    *,
+    seen: NDArray[np.bool_],
+    center: tuple[float, float],
+    scale: float,
+    reference: float,
+    others: int,
+) -> Sample:
+    """Turn 1-based numbers into a sample; a keypoint is annotated where both are above 1."""
+    visible: NDArray[np.bool_] = np.asarray((keypoints > 1).all(-1))
+    return Sample(
+        path=path,
+        keypoints=keypoints - 1,
+        visible=visible,
+        center=(float(center[0]) - 1, float(center[1]) - 1),
+        scale=scale,
+        hidden=visible & ~seen,
+        reference=reference,
+        others=others,
+    )
