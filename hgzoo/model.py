@@ -52,6 +52,7 @@ class StackedHourglass(nn.Module):
         self.input = input or InputSpec()
         self.output = output or OutputSpec()
         self.origin: Origin | None = None  # what its weights were, when they came from a file
+        self.frozen: tuple[nn.Module, ...] = ()
         self._timm_record: dict[str, Any] = {}  # Any: timm's own; what timm knows of the weights
         make_residual = RESIDUALS[config.residual]
         feats, stacks = config.num_feats, range(config.num_stacks)
@@ -224,6 +225,41 @@ class StackedHourglass(nn.Module):
         """
         folder = sources.folder_of(source, revision=revision, cache_dir=cache_dir)
         return cls.from_checkpoint(directories.read(folder), where=str(source))
+
+    # Freezing.
+
+    def freeze(self, num_stacks: int = 0) -> None:
+        """Keep the stem and the first stacks as they are in training.
+
+        The layers that make heatmaps, and those that feed them back, stay trainable: they are new
+        where the keypoints are.
+
+        Args:
+            num_stacks: How many stacks besides the stem.
+
+        Raises:
+            ConfigError: There are not so many stacks.
+        """
+        stacks = self.config.num_stacks
+        if not 0 <= num_stacks <= stacks:
+            raise ConfigError(f"0 to {stacks} stacks can be frozen, got {num_stacks}")
+        parts = [self.stem, *self.hourglasses[:num_stacks], *self.heads[:num_stacks]]
+        self.frozen = (*parts, *self.feedbacks[:num_stacks])
+        fed_back = [cast(Feedback, one).heatmaps for one in self.feedbacks]
+        trained = {
+            id(p) for layer in (*self.get_classifier(), *fed_back) for p in layer.parameters()
+        }
+        for part in self.frozen:
+            for parameter in part.parameters():
+                parameter.requires_grad_(id(parameter) in trained)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> StackedHourglass:
+        """Switch to training mode, but for what is frozen: its batch norms keep their numbers."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
 
     # timm's interface, under timm's names.
 

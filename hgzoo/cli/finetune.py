@@ -1,0 +1,82 @@
+"""hgzoo finetune: pretrained weights for your own keypoints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from hgzoo.cli.shared import add_machine, add_quiet, command
+
+EXAMPLES = """\
+hgzoo finetune hg2_tiny --data my_coco.json --images pictures
+hgzoo finetune hg2_tiny --data train.json --images pictures --val val.json --freeze 0
+hgzoo finetune hg8 --data my_coco.json --images pictures --set epochs=50 --precision bfloat16"""
+
+
+def add_commands(commands: Any) -> None:
+    """Add `finetune`."""
+    text = "fine-tune pretrained weights on your own keypoints, given in COCO's format"
+    parser = command(commands, "finetune", _finetune, text, examples=EXAMPLES)
+    add = parser.add_argument
+    add("model", help="a name of the zoo, a checkpoint's folder or a repository on the Hub")
+    add("--data", required=True, metavar="FILE", help="annotations, JSON in COCO's format")
+    add("--images", required=True, metavar="DIR", help="the folder of the pictures")
+    add("--val", metavar="FILE", help="annotations to judge by (a tenth of the pictures)")
+    add("--category", default="", help="name of the category (the one that has keypoints)")
+    add("--freeze", type=int, metavar="N", help="keep the stem and the first N stacks as they are")
+    add("--out", metavar="DIR", help="the run folder (runs/finetuned-MODEL)")
+    add("--resume", action="store_true", help="go on where the run folder stands")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key of the training, such as epochs=50 or lr=1e-4",
+    )
+    add_machine(parser)
+    add_quiet(parser)
+
+
+def _finetune(options: argparse.Namespace) -> int:
+    from hgzoo import factory, finetuning, recipes
+    from hgzoo.cli.train import machine, print_report
+    from hgzoo.config import Recipe
+    from hgzoo.data import read_coco, usable
+
+    images = Path(options.images)
+    samples, skeleton = read_coco(Path(options.data), images, category=options.category)
+    people, problems = usable(samples)
+    for problem in problems[:5]:
+        print(f"left out: {problem}", file=sys.stderr)
+    print(
+        f"{len(people)} of {len(samples)} annotated things; {skeleton.num_keypoints} keypoints: "
+        f"{', '.join(skeleton.keypoints)}; mirrored pairs: "
+        f"{[(skeleton.keypoints[a], skeleton.keypoints[b]) for a, b in skeleton.flip_pairs]}",
+        file=sys.stderr,
+    )
+    validation = (
+        read_coco(Path(options.val), images, category=options.category)[0] if options.val else []
+    )
+    base = factory.model_info(options.model)
+    plain = Recipe(
+        name=base.name, summary="", model=base.model, input=base.input, train=finetuning.FINETUNE
+    )
+    out = Path(options.out or f"runs/finetuned-{Path(options.model).name}")
+    report = finetuning.finetune(
+        options.model,
+        people,
+        skeleton,
+        out=out,
+        validation=validation,
+        train=recipes.changed(plain, options.set).train,
+        frozen_stacks=options.freeze,
+        resume=options.resume,
+        options=machine(options),
+    )
+    if report is None:
+        return 130
+    print_report(report)
+    print(f"\nuse it: hgzoo predict photo.jpg --model {out}")
+    return 0

@@ -1,0 +1,156 @@
+"""From pretrained weights to your own keypoints: new heads, your names, a short training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hgzoo import checkpoints, engine, factory
+from hgzoo.config import AugmentConfig, EvalConfig, Recipe, TrainConfig
+from hgzoo.data import Sample, usable
+from hgzoo.engine import Report
+from hgzoo.errors import ConfigError
+from hgzoo.losses import LOSSES
+from hgzoo.model import StackedHourglass
+from hgzoo.run import Options
+from hgzoo.skeletons import Skeleton
+
+FINETUNE = TrainConfig(
+    epochs=20,
+    batch_size=16,
+    lr=5e-4,
+    weight_decay=0.01,
+    warmup_epochs=1.0,
+    sigma=1.2,
+    ema_decay=0.99,
+    clip_grad=5.0,
+    augment=AugmentConfig(
+        scale_std=0.2, rotation_std=20.0, shift_std=0.03, color=(0.8, 1.2), gray_prob=0.1
+    ),
+)
+"""What a fine-tuning does where nothing else is said."""
+
+
+def split(samples: Sequence[Sample], *, share: float = 0.1) -> tuple[list[Sample], list[Sample]]:
+    """Hold some pictures back to judge by; all of a picture's people go to one side.
+
+    Args:
+        samples: Everybody, of at least two pictures.
+        share: Of the pictures to hold back, 0..1; at least one, and not all.
+
+    Returns:
+        Those to train on, and those to judge by; the same ones each time.
+
+    Raises:
+        ConfigError: There is only one picture.
+    """
+    pictures = sorted({sample.path for sample in samples})
+    if len(pictures) < 2:
+        raise ConfigError("one picture cannot both train and judge; annotate another one")
+    number = min(max(1, round(share * len(pictures))), len(pictures) - 1)
+    chosen = np.random.default_rng(0).permutation(len(pictures))[:number]
+    held = {pictures[int(index)] for index in chosen}
+    return [s for s in samples if s.path not in held], [s for s in samples if s.path in held]
+
+
+def prepare(
+    name: str | Path,
+    skeleton: Skeleton,
+    *,
+    train: TrainConfig = FINETUNE,
+    frozen_stacks: int | None = None,
+    cache_dir: str | Path | None = None,
+) -> tuple[Recipe, StackedHourglass]:
+    """Give pretrained weights new heads for other keypoints.
+
+    Args:
+        name: As for `create_model`.
+        skeleton: The new keypoints.
+        train: How to train; the loss becomes that which the weights' heatmaps need.
+        frozen_stacks: None trains everything; 0 freezes the stem, n also the first n stacks. New
+            layers are always trained.
+        cache_dir: Folder for what is downloaded.
+
+    Returns:
+        The recipe and the network that `hgzoo.engine.fit` takes.
+
+    Raises:
+        WeightsError: There are no such weights.
+        ConfigError: So many stacks cannot be frozen.
+    """
+    model = factory.create_model(
+        name, pretrained=True, num_keypoints=skeleton.num_keypoints, cache_dir=cache_dir
+    )
+    model.output = replace(model.output, skeleton=skeleton)
+    if frozen_stacks is not None:
+        model.freeze(frozen_stacks)
+    kind = model.output.heatmaps
+    loss = next(loss for loss, entry in LOSSES.items() if entry.trains == kind)
+    recipe = Recipe(
+        name=f"finetuned-{Path(name).name}",
+        summary=f"{name}, fine-tuned for {skeleton.num_keypoints} keypoints.",
+        model=model.config,
+        input=model.input,
+        output=model.output,
+        train=replace(train, loss=loss, init=str(name)),
+        eval=EvalConfig(metric="pck", threshold=0.1),
+    )
+    return recipe, model
+
+
+def finetune(
+    name: str | Path,
+    samples: Sequence[Sample],
+    skeleton: Skeleton,
+    *,
+    out: str | Path,
+    validation: Sequence[Sample] = (),
+    train: TrainConfig = FINETUNE,
+    frozen_stacks: int | None = None,
+    resume: bool = False,
+    options: Options | None = None,
+) -> Report | None:
+    """Fine-tune pretrained weights on keypoints of one's own.
+
+    Args:
+        name: As for `create_model`.
+        samples: The people or things, as `hgzoo.data.read_coco` gives them.
+        skeleton: Names, pairs and limbs of their keypoints.
+        out: The run folder; in the end it is also a folder that `Predictor` and `create_model`
+            take.
+        validation: To judge by; a tenth of the pictures where none are given.
+        train: How to train.
+        frozen_stacks: As for `prepare`.
+        resume: Go on where the run folder stands.
+        options: Precision, workers, progress bar.
+
+    Returns:
+        The report of the best weights; None where Ctrl-C stopped the run.
+
+    Raises:
+        ConfigError: There is nobody to train on or to judge by.
+        WeightsError: There are no such weights.
+    """
+    people = usable(samples)[0]
+    judges = usable(validation)[0]
+    if not judges:
+        people, judges = split(people)
+    recipe, model = prepare(name, skeleton, train=train, frozen_stacks=frozen_stacks)
+    report = engine.fit(
+        recipe,
+        model,
+        train=[(people, 1)],
+        validation=judges,
+        out=out,
+        resume=resume,
+        options=options,
+    )
+    if report is not None:
+        best = Path(out) / "best.safetensors"
+        StackedHourglass.from_checkpoint(checkpoints.read(best), where=str(best)).save_pretrained(
+            out
+        )
+    return report
