@@ -110,20 +110,22 @@ def fit(
     else:
         run.begin()
     with _stop_on_signal() as stop:
-        while run.place.epoch < recipe.train.epochs and not stop.requested:
+        while run.place.epoch < recipe.train.epochs and not run.stops(stop.requested):
             figures = _train_epoch(run, stop)
             if stop.requested:
                 run.save()
                 break
             report = evaluate(run.averaged, validation, recipe.eval, options=options)
             judged = {f"val_{row}": value for row, value in report.groups.items()}
-            run.finish_epoch({**figures, **judged}, report.mean)
+            run.finish_epoch({**figures, **judged}, run.agreed(report.mean))
+    release = run.out / "release.safetensors"
+    if run.is_main and not stop.requested:
+        checkpoints.write(checkpoints.read(run.out / "best.safetensors"), release, half=True)
+    run.accelerator.wait_for_everyone()
     run.accelerator.end_training()
     if stop.requested:
         logger.warning("stopped in epoch %d; --resume goes on", run.place.epoch + 1)
         return None
-    release = run.out / "release.safetensors"
-    checkpoints.write(checkpoints.read(run.out / "best.safetensors"), release, half=True)
     model = StackedHourglass.from_checkpoint(checkpoints.read(release), where=str(release))
     return evaluate(model, validation, recipe.eval, options=options)
 
@@ -227,13 +229,14 @@ def _report(
 
 def _train_epoch(run: Run, stop: Stop) -> dict[str, float]:
     """Pass over the training pictures once, or what is left of it; return loss, PCK and rate."""
-    run.batches.epoch, run.batches.skip = run.place.epoch, run.place.batch
+    processes = run.accelerator.num_processes
+    run.batches.epoch, run.batches.skip = run.place.epoch, run.place.batch * processes
     run.model.train()
     losses: list[float] = []
     looks: list[float] = []
-    left = (len(run.batches) - run.place.batch) * run.config.batch_size
+    left = (run.steps - run.place.batch) * run.config.batch_size
     text = f"epoch {run.place.epoch + 1}/{run.config.epochs}"
-    show = run.options.progress and run.accelerator.is_main_process
+    show = run.options.progress and run.is_main
     with bar((), text, show=show, total=left, unit=" pictures") as shown:
         for batch in run.loader:
             loss, heatmaps = run.step(batch)
@@ -243,9 +246,13 @@ def _train_epoch(run: Run, stop: Stop) -> dict[str, float]:
             figures = {"loss": float(np.mean(losses)), "pck": float(np.mean(looks))}
             shown.set_postfix(figures, refresh=False)
             shown.update(len(batch.index))
-            if stop.requested and run.complete:
+            if run.complete and run.stops(stop.requested):
+                stop.requested = True
                 break
-    return {**figures, "lr": run.optimizer.param_groups[0]["lr"]} if losses else {}
+    if not losses:
+        return {}
+    means = {name: run.averaged_over_processes(value) for name, value in figures.items()}
+    return {**means, "lr": run.optimizer.param_groups[0]["lr"]}
 
 
 def _batch_pck(model: StackedHourglass, batch: Batch, heatmaps: Tensor) -> float:

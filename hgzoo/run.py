@@ -105,12 +105,41 @@ class Run:
         )
         model.set_grad_checkpointing(config.grad_checkpointing)
         model.train().to(memory_format=torch.channels_last)
-        updates = len(self.batches) // config.accumulate
+        updates = self.steps // config.accumulate
         optimizer, self.scheduler = make_optimizer(model, config, updates=updates)
         self.ema = make_ema(model, config)
         self.wrapped, self.optimizer, self.loader = self.accelerator.prepare(
             model, optimizer, loader(crops, self.batches, workers=options.workers)
         )
+
+    @property
+    def steps(self) -> int:
+        """Batches of one epoch that this process sees; several processes share them out."""
+        processes: int = self.accelerator.num_processes
+        return -(-len(self.batches) // processes)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files: one of several does."""
+        return bool(self.accelerator.is_main_process)
+
+    def agreed(self, value: float) -> float:
+        """Return the main process's number in every process."""
+        agreed = [value]
+        utils = require("accelerate.utils", extra="train")
+        utils.broadcast_object_list(agreed)
+        return agreed[0]
+
+    def averaged_over_processes(self, value: float) -> float:
+        """Return the mean of every process's number."""
+        number = torch.tensor(value, dtype=torch.float64, device=self.accelerator.device)
+        return float(self.accelerator.reduce(number, reduction="mean"))
+
+    def stops(self, requested: bool) -> bool:
+        """Tell whether any process was asked to stop; every one learns it at the same step."""
+        if requested:
+            self.accelerator.set_trigger()
+        return bool(self.accelerator.check_trigger())
 
     @property
     def averaged(self) -> StackedHourglass:
@@ -182,15 +211,18 @@ class Run:
         self.place.epoch += 1
         self.place.batch = 0
         self.scheduler.step(self.place.epoch, mean)
-        if mean > self.place.best:
-            self.place.best = mean
+        better = mean > self.place.best
+        self.place.best = max(mean, self.place.best)
+        if better and self.is_main:
             checkpoints.write(self.averaged.checkpoint(), self.out / "best.safetensors")
         record = {"epoch": self.place.epoch, **{k: round(v, 6) for k, v in figures.items()}}
-        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        if self.is_main:
+            with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
         self.accelerator.log(figures, step=self.place.epoch)
         self.save()
-        logger.info("epoch %d: %.2f (best %.2f)", self.place.epoch, mean, self.place.best)
+        if self.is_main:
+            logger.info("epoch %d: %.2f (best %.2f)", self.place.epoch, mean, self.place.best)
 
     def begin(self) -> None:
         """Start a new run folder.
@@ -200,12 +232,18 @@ class Run:
         """
         if (self.out / "last.pt").exists():
             raise ConfigError(f"{self.out} holds a run; add --resume, or choose another --out")
+        self.accelerator.wait_for_everyone()  # nobody writes before everybody has looked
+        if not self.is_main:
+            return
         _write_json(self.out / "recipe.json", recipes.to_table(self.recipe))
         (self.out / "metrics.jsonl").unlink(missing_ok=True)
         self._describe()
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint, whole or not at all; of several processes, one does."""
+        if not self.is_main:
+            self.accelerator.wait_for_everyone()
+            return
         state = {
             "place": asdict(self.place),
             "recipe": self._recipe_text(),
@@ -216,6 +254,7 @@ class Run:
         }
         with atomic(self.out / "last.pt") as temporary:
             torch.save(state, temporary)
+        self.accelerator.wait_for_everyone()
 
     def restore(self) -> None:
         """Go back to where the checkpoint was written.
@@ -247,7 +286,8 @@ class Run:
             self.ema.module.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        self._describe()
+        if self.is_main:
+            self._describe()
 
     def _recipe_text(self) -> str:
         return json.dumps(recipes.to_table(self.recipe), sort_keys=True)
