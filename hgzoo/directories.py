@@ -255,4 +255,7 @@ def picture_of(network: Network) -> RGB | None:
         skeleton=skeleton,
         heatmaps=np.stack([stack[0].cpu().numpy() for stack in reading.heights]),
     )
-    return draw_stacks(draw_skeleton(crop, [pose]), pose)
+    drawn = draw_stacks(crop, pose)
+    skeleton_only = draw_stacks(draw_skeleton(crop, [pose]), replace(pose, heatmaps=None))
+    drawn[:, : skeleton_only.shape[1]] = skeleton_only
+    return drawn
