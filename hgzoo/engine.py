@@ -172,14 +172,14 @@ def evaluate(
     for batch in bar(ready, "judging", show=options.progress):
         with autocast(device, options.precision):
             reading = read_keypoints(model, batch.images, flip=config.flip, decoder=decoder)
-        heights = reading.heights[-model.config.num_stacks :]
+        *earlier, last = reading.heights[-model.config.num_stacks :]
         stride = model.input.heatmap_stride
-        every = torch.stack([heatmap_to_crop(decode(height)[0], stride) for height in heights])
-        xy = every.double().cpu().numpy()
+        found = [heatmap_to_crop(decode(height)[0], stride) for height in earlier]
+        xy = torch.stack([*found, reading.xy]).double().cpu().numpy()
         for row, index in enumerate(batch.index.tolist()):
             stacks[:, index] = crop_of(samples[index], model.input).to_picture(xy[:, row])
             scores[index] = reading.score[row].double().cpu().numpy()
-            activity[index] = heights[-1][row].double().mean((1, 2)).cpu().numpy()
+            activity[index] = last[row].double().mean((1, 2)).cpu().numpy()
     model.train(was_training)
     return _report(stacks, scores, activity, samples, skeleton, config)
 

@@ -215,7 +215,7 @@ def num_parameters(recipe: Recipe) -> int:
     """Count a variant's trainable numbers, without building it in memory."""
     with torch.device("meta"):
         model = StackedHourglass(recipe.model)
-    return sum(parameter.numel() for parameter in model.parameters())
+    return cards.num_parameters(model.state_dict())
 
 
 class _Found(NamedTuple):

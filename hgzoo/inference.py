@@ -83,6 +83,11 @@ class Reading(NamedTuple):
     heights: list[Tensor]
 
 
+def prepare(images: Tensor, spec: InputSpec) -> Tensor:
+    """Bring crops to the range that a network expects, [B, C, H, W], 0..255 to float32."""
+    return normalize(images, spec.mean, spec.std, stretch=spec.contrast == "stretched")
+
+
 @torch.inference_mode()
 def read_keypoints(
     model: Network, images: Tensor, *, flip: bool = False, decoder: str = ""
@@ -103,10 +108,8 @@ def read_keypoints(
         InputError: The crops have a size the network cannot take.
     """
     decode = decoder_for(model, decoder)
-    spec, parameter = model.input, next(model.parameters())
-    stretch = spec.contrast == "stretched"
-    ready = normalize(images.to(parameter.device), spec.mean, spec.std, stretch=stretch)
-    ready = ready.to(parameter.dtype)
+    parameter = next(model.parameters())
+    ready = prepare(images.to(parameter.device), model.input).to(parameter.dtype)
     stacks = _heights(model, ready)
     if flip:
         index = model.output.skeleton_for(model.config.num_keypoints).flip_index

@@ -102,7 +102,12 @@ def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
         UnknownNameError: The table has no such key.
         ConfigError: Not such a word, or a value that cannot be used.
     """
-    train = to_table(recipe.train)
+    return dataclasses.replace(recipe, train=changed_training(recipe.train, changes))
+
+
+def changed_training(config: TrainConfig, changes: Sequence[str]) -> TrainConfig:
+    """Return a [train] table with other values; `changes` and errors as for `changed`."""
+    train = to_table(config)
     for change in changes:
         key, sign, text = change.partition("=")
         *parents, last = key.split(".")
@@ -115,7 +120,8 @@ def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
             table[last] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             table[last] = text
-    return dataclasses.replace(recipe, train=from_table(TrainConfig, train, where="[train]"))
+    result: TrainConfig = from_table(TrainConfig, train, where="[train]")
+    return result
 
 
 def from_table(record: type[Any], table: Mapping[str, Any], *, where: str) -> Any:

@@ -26,8 +26,8 @@ from hgzoo.config import Recipe, TrainConfig
 from hgzoo.data import Batch, Crops, EpochBatches, Sample, loader
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError, require
 from hgzoo.files import atomic, write_text
-from hgzoo.geometry import crop_to_heatmap, normalize
-from hgzoo.inference import Precision, autocast
+from hgzoo.geometry import crop_to_heatmap
+from hgzoo.inference import Precision, autocast, prepare
 from hgzoo.losses import LOSSES, stacked
 from hgzoo.model import StackedHourglass
 from hgzoo.optimization import make_ema, make_optimizer
@@ -163,8 +163,7 @@ class Run:
         """
         config, spec = self.config, self.model.input
         with autocast(batch.images.device, self.options.precision):
-            stretch = spec.contrast == "stretched"
-            heatmaps = self.wrapped(normalize(batch.images, spec.mean, spec.std, stretch=stretch))
+            heatmaps = self.wrapped(prepare(batch.images, spec))
         xy = crop_to_heatmap(batch.keypoints, spec.heatmap_stride)
         loss = stacked(
             heatmaps,

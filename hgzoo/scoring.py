@@ -215,12 +215,10 @@ def score(
     values = metrics.percent(hit, visible)
     exact = metrics.means(hits(strict), visible, trunk=trunk)
     thresholds = np.linspace(0.0, threshold, CURVE_STEPS)
-    every = [metrics.means(hits(float(one)), visible, trunk=trunk) for one in thresholds]
+    near = [hits(float(one)) for one in thresholds]
+    every = [metrics.means(one, visible, trunk=trunk) for one in near]
     heights = {name: np.array([one[name] for one in every]) for name in exact}
-    each = metrics.curve(
-        predicted, truth.keypoints, visible, truth.reference, thresholds=thresholds
-    )
-    tables = [metrics.grouped(values, skeleton.groups) for values in each]
+    tables = [metrics.grouped(metrics.percent(one, visible), skeleton.groups) for one in near]
     rows = metrics.grouped(values, skeleton.groups)
     return Score(
         metric=f"{metric}@{threshold}",

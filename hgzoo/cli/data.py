@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.shared import command
-from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.files import atomic
 
 if TYPE_CHECKING:
@@ -43,14 +42,9 @@ def add_commands(commands: Any) -> None:
 def _check(options: argparse.Namespace) -> int:
     import numpy as np
 
-    from hgzoo.data import DATASETS, usable
+    from hgzoo.data import find, usable
 
-    if options.dataset not in DATASETS:
-        raise UnknownNameError("dataset", options.dataset, DATASETS)
-    dataset = DATASETS[options.dataset]
-    read = dataset.train if options.part == "train" else dataset.validation
-    if read is None:
-        raise ConfigError(f"{options.dataset} has no validation part")
+    dataset, read = find(options.dataset, options.part)
     samples = read(Path(options.data))
     people, problems = usable(samples)
     pictures = len({person.path for person in people})

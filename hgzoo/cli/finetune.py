@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hgzoo.cli.shared import add_machine, add_quiet, command
+from hgzoo.cli.shared import add_machine, add_quiet, add_run, command
 
 EXAMPLES = """\
 hgzoo finetune hg2_tiny --data my_coco.json --images pictures
@@ -26,23 +26,14 @@ def add_commands(commands: Any) -> None:
     add("--val", metavar="FILE", help="annotations to judge by (a tenth of the pictures)")
     add("--category", default="", help="name of the category (the one that has keypoints)")
     add("--freeze", type=int, metavar="N", help="keep the stem and the first N stacks as they are")
-    add("--out", metavar="DIR", help="the run folder (runs/finetuned-MODEL)")
-    add("--resume", action="store_true", help="go on where the run folder stands")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change a key of the training, such as epochs=50 or lr=1e-4",
-    )
+    add_run(parser, out="runs/finetuned-MODEL", changes="epochs=50 or lr=1e-4")
     add_machine(parser)
     add_quiet(parser)
 
 
 def _finetune(options: argparse.Namespace) -> int:
-    from hgzoo import factory, finetuning, recipes
+    from hgzoo import finetuning, recipes
     from hgzoo.cli.train import machine, print_report
-    from hgzoo.config import Recipe
     from hgzoo.data import read_coco, usable
 
     images = Path(options.images)
@@ -59,10 +50,6 @@ def _finetune(options: argparse.Namespace) -> int:
     validation = (
         read_coco(Path(options.val), images, category=options.category)[0] if options.val else []
     )
-    base = factory.model_info(options.model)
-    plain = Recipe(
-        name=base.name, summary="", model=base.model, input=base.input, train=finetuning.FINETUNE
-    )
     out = Path(options.out or f"runs/finetuned-{Path(options.model).name}")
     report = finetuning.finetune(
         options.model,
@@ -70,7 +57,7 @@ def _finetune(options: argparse.Namespace) -> int:
         skeleton,
         out=out,
         validation=validation,
-        train=recipes.changed(plain, options.set).train,
+        train=recipes.changed_training(finetuning.FINETUNE, options.set),
         frozen_stacks=options.freeze,
         resume=options.resume,
         options=machine(options),

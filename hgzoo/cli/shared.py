@@ -58,6 +58,26 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, default=0, help="processes that read pictures (%(default)s)")
 
 
+def add_run(parser: argparse.ArgumentParser, *, out: str, changes: str) -> None:
+    """Add what every training run takes.
+
+    Args:
+        parser: The command's.
+        out: The run folder where none is named.
+        changes: Examples of a change.
+    """
+    add = parser.add_argument
+    add("--out", metavar="DIR", help=f"the run folder ({out})")
+    add("--resume", action="store_true", help="go on where the run folder stands")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"change a key of the training, such as {changes}",
+    )
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add the switch that silences progress bars."""
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.score import score_table
-from hgzoo.cli.shared import add_machine, add_quiet, add_reading, command
-from hgzoo.errors import ConfigError, UnknownNameError
+from hgzoo.cli.shared import add_machine, add_quiet, add_reading, add_run, command
+from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
@@ -42,16 +42,8 @@ def add_commands(commands: Any) -> None:
         help="train it as paper, princeton or modern do on MPII, whatever its own recipe says",
     )
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
-    add("--out", metavar="DIR", help="the run folder (runs/RECIPE)")
-    add("--resume", action="store_true", help="go on where the run folder stands")
     add("--init", metavar="NAME", help="go on from these weights: a name of the zoo, or a file")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change a key of the [train] table, such as epochs=20 or augment.flip_prob=0",
-    )
+    add_run(parser, out="runs/RECIPE", changes="epochs=20 or augment.flip_prob=0")
     add_machine(parser)
     add_quiet(parser)
     text = "judge weights on annotated people"
@@ -145,15 +137,9 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _people(name: str, part: str, model: ModelConfig, data: str) -> list[Sample]:
     """Read the people of a dataset that a network can be shown; tell of the others."""
-    from hgzoo.data import DATASETS, usable
+    from hgzoo.data import find, usable
 
-    if name not in DATASETS:
-        raise UnknownNameError("dataset", name, DATASETS)
-    dataset = DATASETS[name]
-    read = dataset.train if part == "train" else dataset.validation
-    if read is None:
-        known = [one for one, each in DATASETS.items() if each.validation]
-        raise ConfigError(f"{name} has nobody to judge by; {', '.join(known)} have")
+    dataset, read = find(name, part)
     keypoints = dataset.skeleton.keypoints
     if model.num_keypoints != len(keypoints):
         raise ConfigError(

@@ -13,6 +13,7 @@ from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_train
 from hgzoo.data.mpii import mpii_train, mpii_validation
 from hgzoo.data.samples import Sample, sample_from_keypoints, usable
 from hgzoo.data.transforms import Batch, Crops, crop_of, loader
+from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.skeletons import SKELETONS, Skeleton
 
 ReadSamples = Callable[[Path], list[Sample]]
@@ -54,6 +55,31 @@ DATASETS: dict[str, Dataset] = {
 }
 """Every dataset by name; each is read from the folder that holds the datasets' folders."""
 
+
+def find(name: str, part: str) -> tuple[Dataset, ReadSamples]:
+    """Look a dataset up.
+
+    Args:
+        name: A key of `DATASETS`.
+        part: "train" or "validation".
+
+    Returns:
+        The dataset, and what reads that part of it.
+
+    Raises:
+        UnknownNameError: There is no such dataset.
+        ConfigError: It has no such part.
+    """
+    if name not in DATASETS:
+        raise UnknownNameError("dataset", name, DATASETS)
+    dataset = DATASETS[name]
+    read = dataset.train if part == "train" else dataset.validation
+    if read is None:
+        known = [one for one, each in DATASETS.items() if each.validation]
+        raise ConfigError(f"{name} has no {part} part; {', '.join(known)} have")
+    return dataset, read
+
+
 __all__ = [
     "DATASETS",
     "Batch",
@@ -63,6 +89,7 @@ __all__ = [
     "ReadSamples",
     "Sample",
     "crop_of",
+    "find",
     "loader",
     "read_coco",
     "sample_from_keypoints",

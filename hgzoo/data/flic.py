@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from hgzoo.data.arrays import array, read_arrays
-from hgzoo.data.mpii import H5_PADDING
+from hgzoo.data.h5 import read_h5
 from hgzoo.data.samples import Sample
-from hgzoo.errors import DataError
 from hgzoo.skeletons import SKELETONS
 
 
@@ -44,24 +40,4 @@ def flic_validation(root: Path) -> list[Sample]:
 def _read(folder: Path, name: str) -> list[Sample]:
     places = [folder / name, folder / "annot" / name]
     path = next((place for place in places if place.is_file()), places[0])
-    arrays = read_arrays(path)
-    part, scale, center, normalize, seen = (
-        array(arrays, key, path) for key in ("part", "scale", "center", "normalize", "visible")
-    )
-    if part.shape[1:] != (SKELETONS["flic"].num_keypoints, 2) or "imgname" not in arrays:
-        raise DataError(f"{path} is no annotation file of FLIC")
-    samples = []
-    for index, raw in enumerate(arrays["imgname"]):
-        visible = np.asarray((part[index] > 1).all(-1))
-        samples.append(
-            Sample(
-                path=folder / "images" / (raw.decode() if isinstance(raw, bytes) else str(raw)),
-                keypoints=part[index] - 1,
-                visible=visible,
-                center=(float(center[index, 0]) - 1, float(center[index, 1]) - 1),
-                scale=float(scale[index]) / H5_PADDING,
-                hidden=visible & ~(seen[index] > 0),
-                reference=float(normalize[index]),
-            )
-        )
-    return samples
+    return read_h5(path, folder / "images", SKELETONS["flic"])

@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hgzoo.data.arrays import array, read_arrays
+from hgzoo.data.h5 import from_1_based, read_h5
 from hgzoo.data.samples import Sample
 from hgzoo.errors import DataError
 from hgzoo.skeletons import SKELETONS
 
 CENTER_SHIFT = 15.0
 """MPII's center lies too high for whole bodies: everybody moves it down by so much times scale."""
-
-H5_PADDING = 1.25
-"""The h5 files hold the scale times this already; ours is the person's own."""
 
 NECK_TO_HEAD_SIZE = 0.75
 """The head's size over the distance from upper neck to head top: 0.75 within 3 % for 98 of 100
@@ -84,26 +82,9 @@ def from_h5(path: Path, images: Path) -> list[Sample]:
     Raises:
         DataError: Damaged, or another file.
     """
-    arrays = read_arrays(path)
-    part, scale, center, normalize, seen = (
-        array(arrays, name, path) for name in ("part", "scale", "center", "normalize", "visible")
-    )
-    if part.shape[1:] != (SKELETONS["mpii"].num_keypoints, 2) or "imgname" not in arrays:
-        raise DataError(f"{path} is no annotation file of MPII")
-    names = [name.decode() if isinstance(name, bytes) else str(name) for name in arrays["imgname"]]
-    crowd = {name: names.count(name) for name in set(names)}
-    return [
-        _sample(
-            images / name,
-            part[index],
-            seen=seen[index] > 0,
-            center=(center[index, 0], center[index, 1]),
-            scale=float(scale[index]) / H5_PADDING,
-            reference=float(normalize[index]),
-            others=crowd[name] - 1,
-        )
-        for index, name in enumerate(names)
-    ]
+    people = read_h5(path, images, SKELETONS["mpii"])
+    crowd = Counter(person.path for person in people)
+    return [replace(person, others=crowd[person.path] - 1) for person in people]
 
 
 def from_json(path: Path, images: Path) -> list[tuple[Sample, bool]]:
@@ -139,7 +120,7 @@ def _person(person: dict[str, Any], images: Path) -> tuple[Sample, bool]:  # Any
         name, center, scale = person["image"], person["center"], person["scale"]
     names = SKELETONS["mpii"].keypoints
     neck, top = keypoints[names.index("upper_neck")], keypoints[names.index("head_top")]
-    sample = _sample(
+    sample = from_1_based(
         images / name,
         keypoints,
         seen=seen,
@@ -149,27 +130,3 @@ def _person(person: dict[str, Any], images: Path) -> tuple[Sample, bool]:  # Any
         others=int(person.get("numOtherPeople", 0)),
     )
     return sample, bool(person.get("isValidation", True))
-
-
-def _sample(
-    path: Path,
-    keypoints: NDArray[np.float64],
-    *,
-    seen: NDArray[np.bool_],
-    center: tuple[float, float],
-    scale: float,
-    reference: float,
-    others: int,
-) -> Sample:
-    """Turn 1-based numbers into a sample; a keypoint is annotated where both are above 1."""
-    visible: NDArray[np.bool_] = np.asarray((keypoints > 1).all(-1))
-    return Sample(
-        path=path,
-        keypoints=keypoints - 1,
-        visible=visible,
-        center=(float(center[0]) - 1, float(center[1]) - 1),
-        scale=scale,
-        hidden=visible & ~seen,
-        reference=reference,
-        others=others,
-    )
