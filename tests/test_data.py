@@ -1,6 +1,8 @@
 """Annotations as published, and the crops made of them."""
 
+import json
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,31 @@ def test_lspet_flags_have_the_opposite_sense(root: Path) -> None:
     samples = DATASETS["lspet"].train(root)
     assert len(samples) == 6
     assert [bool(seen) for seen in samples[0].visible] == [index != 3 for index in range(14)]
+
+
+def test_corrections_swap_sides_back_and_hide_doubtful_keypoints(tmp_path: Path) -> None:
+    xy = write_lspet(tmp_path, number=79)
+    plain = DATASETS["lspet"].train(tmp_path)
+    cleaned = DATASETS["lspet_cleaned"].train(tmp_path)
+    corrections = json.loads((files("hgzoo.data") / "lspet_corrections.json").read_text())
+    swapped = [n for n in corrections["swapped"] if n <= 79]
+    doubtful = {int(n): k for n, k in corrections["doubtful"].items() if int(n) <= 79}
+    assert swapped
+    assert doubtful
+    for number, before, after in zip(range(1, 80), plain, cleaned, strict=True):
+        turned = number in swapped
+        labels = xy[number - 1][FLIP] if turned else xy[number - 1]
+        seen = before.visible[FLIP] if turned else before.visible
+        gone = np.isin(np.arange(14), doubtful.get(number, []))
+        np.testing.assert_array_equal(after.visible, seen & ~gone)
+        np.testing.assert_allclose(after.keypoints[after.visible], labels[after.visible])
+
+
+def test_corrections_concern_the_pictures_that_are_trained_on(assets: Path) -> None:
+    plain, cleaned = (DATASETS[n].train(assets / "data") for n in ("lspet", "lspet_cleaned"))
+    pairs = list(zip(plain, cleaned, strict=True))
+    assert sum((a.keypoints != b.keypoints).any() for a, b in pairs) == 202
+    assert sum(int(a.visible.sum() - b.visible.sum()) for a, b in pairs) == 1212
 
 
 def test_center_and_scale_come_from_the_visible_joints() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hgzoo.data.batches import EpochBatches
 from hgzoo.data.coco import coco_train, coco_validation, read_coco
 from hgzoo.data.flic import flic_train, flic_validation
-from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_train
+from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_cleaned_train, lspet_train
 from hgzoo.data.mpii import mpii_train, mpii_validation
 from hgzoo.data.samples import Sample, sample_from_keypoints, usable
 from hgzoo.data.transforms import Batch, Crops, crop_of, loader
@@ -45,6 +45,7 @@ DATASETS: dict[str, Dataset] = {
     "flic": Dataset(skeleton=SKELETONS["flic"], train=flic_train, validation=flic_validation),
     "lsp": Dataset(skeleton=SKELETONS["lsp"], train=lsp_train, validation=lsp_validation),
     "lspet": Dataset(skeleton=SKELETONS["lsp"], train=lspet_train),
+    "lspet_cleaned": Dataset(skeleton=SKELETONS["lsp"], train=lspet_cleaned_train),
     "mpii": Dataset(
         skeleton=SKELETONS["mpii"],
         train=mpii_train,

@@ -8,7 +8,10 @@ and the others hold junk.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +71,33 @@ def lspet_train(root: Path) -> list[Sample]:
             path = folder / "images" / f"im{number:05d}.jpg"
             torso = _torso(keypoints) if visible[list(TORSO)].all() else 0.0
             samples.append(sample_from_keypoints(path, keypoints, visible, reference=torso))
+    return samples
+
+
+def lspet_cleaned_train(root: Path) -> list[Sample]:
+    """Read the same pictures with the corrections that hgzoo keeps for them.
+
+    `lspet_corrections.json` names people whose left and right were exchanged by the annotator
+    (they are changed back) and keypoints that are doubtful (they are not visible any more).
+    docs/training.md tells how both were found.
+
+    Args:
+        root: The folder that holds "lspet".
+
+    Raises:
+        DataError: joints.mat is missing or damaged.
+    """
+    corrections = json.loads((files("hgzoo.data") / "lspet_corrections.json").read_text())
+    swapped, doubtful = set(corrections["swapped"]), corrections["doubtful"]
+    mirrored = SKELETONS["lsp"].flip_index
+    samples = []
+    for sample in lspet_train(root):
+        number = int(sample.path.stem[2:])
+        keypoints, visible = sample.keypoints, sample.visible.copy()
+        if number in swapped:
+            keypoints, visible = keypoints[mirrored], visible[mirrored]
+        visible[doubtful.get(str(number), [])] = False
+        samples.append(replace(sample, keypoints=keypoints, visible=visible))
     return samples
 
 
