@@ -225,7 +225,7 @@ class TrainConfig:
             (the paper's rule) asks for an empty heatmap.
         hard_keypoints: Only so many keypoints of largest loss count in each picture; 0 for all.
         epochs: Passes over the training pictures.
-        batch_size: Pictures a step and process.
+        batch_size: Pictures a step; several processes share them.
         accumulate: Steps whose gradients are added before the weights move.
         optimizer: A name that timm.optim knows.
         optimizer_args: Further numbers for it, such as alpha and eps.

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hgzoo import checkpoints, metrics
+from hgzoo import checkpoints, metrics, processes
 from hgzoo.config import EvalConfig, Recipe
 from hgzoo.data import Batch, Crops, Sample, crop_of, loader
 from hgzoo.decoders import argmax
@@ -117,12 +117,12 @@ def fit(
                 break
             report = evaluate(run.averaged, validation, recipe.eval, options=options)
             judged = {f"val_{row}": value for row, value in report.groups.items()}
-            run.finish_epoch({**figures, **judged}, run.agreed(report.mean))
+            run.finish_epoch({**figures, **judged}, report.mean)
     release = run.out / "release.safetensors"
-    if run.is_main and not stop.requested:
+    if processes.is_first() and not stop.requested:
         checkpoints.write(checkpoints.read(run.out / "best.safetensors"), release, half=True)
-    run.accelerator.wait_for_everyone()
-    run.accelerator.end_training()
+    processes.wait()
+    run.end()
     if stop.requested:
         logger.warning("stopped in epoch %d; --resume goes on", run.place.epoch + 1)
         return None
@@ -139,7 +139,7 @@ def evaluate(
     decoder: str = "",
     options: Options | None = None,
 ) -> Report:
-    """Judge a network on annotated people.
+    """Judge a network on annotated people; several processes share them out.
 
     Args:
         model: The network, on any device; its mode is kept.
@@ -160,8 +160,9 @@ def evaluate(
         raise ConfigError("there is nobody to judge by: the validation set is empty")
     skeleton = model.output.skeleton_for(model.config.num_keypoints)
     crops = Crops(samples, spec=model.input, flip_index=skeleton.flip_index)
-    order = [(0, index) for index in range(len(samples))]
+    order = [(0, index) for index in range(len(samples))][processes.index() :: processes.count()]
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    judged = np.zeros(len(samples))
     stacks = np.zeros((model.config.num_stacks, len(samples), skeleton.num_keypoints, 2))
     scores, activity = np.zeros((2, len(samples), skeleton.num_keypoints))
     was_training = model.training
@@ -169,7 +170,7 @@ def evaluate(
     device = next(model.parameters()).device
     ready = loader(crops, batches, workers=options.workers)
     decode = decoder_for(model, decoder)
-    for batch in bar(ready, "judging", show=options.progress):
+    for batch in bar(ready, "judging", show=options.progress and processes.is_first()):
         with autocast(device, options.precision):
             reading = read_keypoints(model, batch.images, flip=config.flip, decoder=decoder)
         *earlier, last = reading.heights[-model.config.num_stacks :]
@@ -180,7 +181,13 @@ def evaluate(
             stacks[:, index] = crop_of(samples[index], model.input).to_picture(xy[:, row])
             scores[index] = reading.score[row].double().cpu().numpy()
             activity[index] = last[row].double().mean((1, 2)).cpu().numpy()
+            judged[index] += 1
     model.train(was_training)
+    judged, stacks, scores, activity = (
+        processes.summed(torch.from_numpy(part)).numpy()
+        for part in (judged, stacks, scores, activity)
+    )
+    assert (judged == 1).all(), "somebody was judged twice, or not at all"
     return _report(stacks, scores, activity, samples, skeleton, config)
 
 
@@ -229,40 +236,47 @@ def _report(
 
 def _train_epoch(run: Run, stop: Stop) -> dict[str, float]:
     """Pass over the training pictures once, or what is left of it; return loss, PCK and rate."""
-    processes = run.accelerator.num_processes
-    run.batches.epoch, run.batches.skip = run.place.epoch, run.place.batch * processes
+    place = run.place
+    run.batches.epoch, run.batches.skip = place.epoch, place.batch
     run.model.train()
-    losses: list[float] = []
-    looks: list[float] = []
-    left = (run.steps - run.place.batch) * run.config.batch_size
-    text = f"epoch {run.place.epoch + 1}/{run.config.epochs}"
-    show = run.options.progress and run.is_main
+    size, text = run.config.batch_size, f"epoch {place.epoch + 1}/{run.config.epochs}"
+    left = (len(run.batches) - place.batch) * size
+    show = run.options.progress and processes.is_first()
     with bar((), text, show=show, total=left, unit=" pictures") as shown:
-        for batch in run.loader:
-            loss, heatmaps = run.step(batch)
-            losses.append(float(loss))
-            if len(losses) % PCK_EVERY == 1:
-                looks.append(_batch_pck(run.model, batch, heatmaps))
-            figures = {"loss": float(np.mean(losses)), "pck": float(np.mean(looks))}
-            shown.set_postfix(figures, refresh=False)
-            shown.update(len(batch.index))
+        for loaded in run.loader:
+            batch = loaded.to(run.accelerator.device)
+            _, heatmaps = run.step(batch)
+            if place.batch % PCK_EVERY == 1:
+                _look(run, batch, heatmaps)
+            shown.set_postfix(_figures(run), refresh=False)
+            shown.update(size)
             if run.complete and run.stops(stop.requested):
                 stop.requested = True
                 break
-    if not losses:
-        return {}
-    means = {name: run.averaged_over_processes(value) for name, value in figures.items()}
-    return {**means, "lr": run.optimizer.param_groups[0]["lr"]}
+            if run.complete and place.batch % run.options.save_every == 0:
+                run.save()
+    return {**_figures(run), "lr": run.optimizer.param_groups[0]["lr"]}
 
 
-def _batch_pck(model: StackedHourglass, batch: Batch, heatmaps: Tensor) -> float:
-    """Return the share of a batch's keypoints, percent, within a tenth of the person's extent."""
-    spec = model.input
-    xy, _ = argmax(to_heights(heatmaps, model.output.heatmaps))
+def _figures(run: Run) -> dict[str, float]:
+    """Return what the epoch's batches gave so far: the mean loss, and the PCK in percent."""
+    place = run.place
+    return {
+        "loss": place.loss / max(1, place.batch),
+        "pck": 100.0 * place.right / max(1, place.annotated),
+    }
+
+
+def _look(run: Run, batch: Batch, heatmaps: Tensor) -> None:
+    """Count which of a batch's keypoints lie within a tenth of the person's extent."""
+    spec, output = run.model.input, run.model.output
+    xy, _ = argmax(to_heights(heatmaps, output.heatmaps))
     true = crop_to_heatmap(batch.keypoints, spec.heatmap_stride)
     near = (xy - true).norm(dim=-1) <= 0.1 * spec.heatmap_size[0] / spec.box_padding
-    right, count = (near & batch.visible).sum(), batch.visible.sum()
-    return 100.0 * float(right) / max(1, int(count))
+    counted = torch.stack([(near & batch.visible).sum(), batch.visible.sum()])
+    right, annotated = processes.summed(counted).tolist()
+    run.place.right += right
+    run.place.annotated += annotated
 
 
 @dataclass

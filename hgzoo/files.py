@@ -28,6 +28,12 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def clear_leftovers(path: Path) -> None:
+    """Remove what `atomic` left beside `path` in a process that was killed."""
+    for temporary in path.parent.glob(f".{path.name}.????????"):
+        temporary.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file and its last newline, whole or not at all."""
     with atomic(path) as temporary:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hgzoo import checkpoints, engine, factory
+from hgzoo import checkpoints, engine, factory, processes
 from hgzoo.config import AugmentConfig, EvalConfig, Recipe, TrainConfig
 from hgzoo.data import Sample, usable
 from hgzoo.engine import Report
@@ -148,7 +148,7 @@ def finetune(
         resume=resume,
         options=options,
     )
-    if report is not None:
+    if report is not None and processes.is_first():
         best = Path(out) / "best.safetensors"
         StackedHourglass.from_checkpoint(checkpoints.read(best), where=str(best)).save_pretrained(
             out

@@ -76,8 +76,12 @@ def stacked(
     loss: Loss,
     unlabeled: str = "ignore",
     hard_keypoints: int = 0,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Add the losses of all stacks against one target.
+
+    The loss of a batch is the sum over the number: the sum over stacks of the mean over the
+    keypoints that count. Both are given, because the parts of a batch that several processes
+    share only add up to the whole batch before the division.
 
     Args:
         heatmaps: One [B, K, H, W] a stack.
@@ -89,7 +93,8 @@ def stacked(
         hard_keypoints: Count only so many keypoints of largest loss in each picture; 0 for all.
 
     Returns:
-        A scalar: the sum over stacks of the mean over the keypoints that count; 0 if none does.
+        sum: Over stacks and keypoints that count, a scalar.
+        number: How many keypoints count, a scalar, float32.
 
     Raises:
         ConfigError: "zero" with a loss over distributions, which have no empty heatmap.
@@ -104,13 +109,8 @@ def stacked(
         target = target * counts[..., None, None]
         counts = counts.new_ones(counts.shape)
     each = [loss.compare(stack, target) * counts for stack in heatmaps]
-    if hard_keypoints:
-        return sum((_hardest(one, counts, hard_keypoints) for one in each), target.new_zeros(()))
-    return sum((one.sum() for one in each), target.new_zeros(())) / counts.sum().clamp_min(1)
-
-
-def _hardest(each: Tensor, counts: Tensor, number: int) -> Tensor:
-    """Mean loss of the hardest keypoints of each picture (online hard keypoint mining)."""
-    number = min(number, each.shape[1])
-    worst, index = each.topk(number, dim=1)
-    return worst.sum() / counts.gather(1, index).sum().clamp_min(1)
+    if hard_keypoints:  # online hard keypoint mining
+        hard = min(hard_keypoints, counts.shape[1])
+        each = [one.topk(hard, dim=1).values for one in each]
+        counts = counts.sum(1).clamp_max(hard)
+    return sum((one.sum() for one in each), target.new_zeros(())), counts.sum()

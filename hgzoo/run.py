@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import pickle
 import sys
 from collections.abc import Sequence
@@ -21,11 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hgzoo import checkpoints, recipes
+from hgzoo import checkpoints, processes, recipes
 from hgzoo.config import Recipe, TrainConfig
 from hgzoo.data import Batch, Crops, EpochBatches, Sample, loader
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError, require
-from hgzoo.files import atomic, write_text
+from hgzoo.files import atomic, clear_leftovers, write_text
 from hgzoo.geometry import crop_to_heatmap
 from hgzoo.inference import Precision, autocast, prepare
 from hgzoo.losses import LOSSES, stacked
@@ -44,11 +45,22 @@ class Options:
         precision: Number format of the forward pass; weights and losses are always float32.
         workers: Processes that read pictures beside the training process.
         progress: Show a progress bar.
+        save_every: Batches between two checkpoints; each epoch ends with one too.
     """
 
     precision: Precision = "float32"
     workers: int = 0
     progress: bool = True
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            ConfigError: Says which.
+        """
+        if self.save_every < 1:
+            raise ConfigError(f"save_every must be at least 1 batch, got {self.save_every}")
 
 
 @dataclass
@@ -60,12 +72,18 @@ class Place:
         batch: Batches of that epoch that are done.
         update: Steps of the optimizer so far.
         best: The best validation figure so far, percent.
+        loss: Sum of the losses of those batches.
+        right: Keypoints found in those of them that were looked at,
+        annotated: and annotated in them.
     """
 
     epoch: int = 0
     batch: int = 0
     update: int = 0
     best: float = -1.0
+    loss: float = 0.0
+    right: int = 0
+    annotated: int = 0
 
 
 class Run:
@@ -97,43 +115,23 @@ class Run:
         self.recipe, self.config, self.out, self.options = recipe, config, out, options
         self.model = model
         self.place = Place()
-        self.batches, crops = _shown(model, train, config)
+        self.records: list[dict[str, float]] = []  # a line of figures an epoch
         accelerate = require("accelerate", extra="train")
+        processes.join()
         curves = accelerate.utils.is_tensorboard_available()
         self.accelerator = accelerate.Accelerator(
             log_with="tensorboard" if curves else None, project_dir=out
         )
+        self.batches, crops = _shown(model, train, config)
+        self.loader = loader(crops, self.batches, workers=options.workers)
         model.set_grad_checkpointing(config.grad_checkpointing)
         model.train().to(memory_format=torch.channels_last)
-        updates = self.steps // config.accumulate
+        if processes.count() > 1:
+            processes.synchronize_batch_norms(model, self.accelerator.device)
+        updates = len(self.batches) // config.accumulate
         optimizer, self.scheduler = make_optimizer(model, config, updates=updates)
+        self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.ema = make_ema(model, config)
-        self.wrapped, self.optimizer, self.loader = self.accelerator.prepare(
-            model, optimizer, loader(crops, self.batches, workers=options.workers)
-        )
-
-    @property
-    def steps(self) -> int:
-        """Batches of one epoch that this process sees; several processes share them out."""
-        processes: int = self.accelerator.num_processes
-        return -(-len(self.batches) // processes)
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this process writes the files: one of several does."""
-        return bool(self.accelerator.is_main_process)
-
-    def agreed(self, value: float) -> float:
-        """Return the main process's number in every process."""
-        agreed = [value]
-        utils = require("accelerate.utils", extra="train")
-        utils.broadcast_object_list(agreed)
-        return agreed[0]
-
-    def averaged_over_processes(self, value: float) -> float:
-        """Return the mean of every process's number."""
-        number = torch.tensor(value, dtype=torch.float64, device=self.accelerator.device)
-        return float(self.accelerator.reduce(number, reduction="mean"))
 
     def stops(self, requested: bool) -> bool:
         """Tell whether any process was asked to stop; every one learns it at the same step."""
@@ -147,16 +145,16 @@ class Run:
         averaged: StackedHourglass = self.ema.module if self.ema else self.model
         return averaged
 
-    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Train on one batch.
+    def step(self, batch: Batch) -> tuple[float, Tensor]:
+        """Train on one batch, or on this process's part of it.
 
         The weights move where the gradients of `accumulate` batches are complete.
 
         Args:
-            batch: Crops and keypoints.
+            batch: Crops and keypoints, on the accelerator's device.
 
         Returns:
-            The loss, a scalar, and the last stack's heatmaps, [B, K, H, W].
+            The loss of the whole batch, and the last stack's heatmaps, [B, K, H, W].
 
         Raises:
             HgzooError: The loss is not a finite number.
@@ -165,7 +163,7 @@ class Run:
         with autocast(batch.images.device, self.options.precision):
             heatmaps = self.wrapped(prepare(batch.images, spec))
         xy = crop_to_heatmap(batch.keypoints, spec.heatmap_stride)
-        loss = stacked(
+        own, number = stacked(
             heatmaps,
             TARGETS[config.target](xy, spec.heatmap_size, config.sigma),
             batch.visible,
@@ -173,16 +171,21 @@ class Run:
             unlabeled=config.unlabeled,
             hard_keypoints=config.hard_keypoints,
         )
-        if not torch.isfinite(loss):
+        total, number = processes.summed(torch.stack([own.detach(), number]))
+        number = number.clamp_min(1)
+        loss = float(total / number)
+        if not math.isfinite(loss):
             raise HgzooError(
-                f"the loss is {loss.item()} in epoch {self.place.epoch + 1}; lower lr, or set "
+                f"the loss is {loss} in epoch {self.place.epoch + 1}; lower lr, or set "
                 "clip_grad; the run folder keeps the last good checkpoint"
             )
-        self.accelerator.backward(loss / config.accumulate)
+        # Several processes take the mean of their gradients; theirs should be the sum.
+        self.accelerator.backward(own * processes.count() / number / config.accumulate)
         self.place.batch += 1
+        self.place.loss += loss
         if self.complete:
             self._move()
-        return loss.detach(), heatmaps[-1].detach()
+        return loss, heatmaps[-1].detach()
 
     @property
     def complete(self) -> bool:
@@ -207,21 +210,18 @@ class Run:
             mean: The validation figure that epochs are compared by, percent.
         """
         self.optimizer.zero_grad()  # gradients of an incomplete last group
-        self.place.epoch += 1
-        self.place.batch = 0
-        self.scheduler.step(self.place.epoch, mean)
+        done, best = self.place.epoch + 1, max(mean, self.place.best)
         better = mean > self.place.best
-        self.place.best = max(mean, self.place.best)
-        if better and self.is_main:
+        self.place = Place(epoch=done, update=self.place.update, best=best)
+        self.scheduler.step(done, mean)
+        if better and processes.is_first():
             checkpoints.write(self.averaged.checkpoint(), self.out / "best.safetensors")
-        record = {"epoch": self.place.epoch, **{k: round(v, 6) for k, v in figures.items()}}
-        if self.is_main:
-            with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-        self.accelerator.log(figures, step=self.place.epoch)
+        self.records.append({"epoch": done, **{k: round(v, 6) for k, v in figures.items()}})
+        self.accelerator.log(figures, step=done)
         self.save()
-        if self.is_main:
-            logger.info("epoch %d: %.2f (best %.2f)", self.place.epoch, mean, self.place.best)
+        self._write_records()
+        if processes.is_first():
+            logger.info("epoch %d: %.2f (best %.2f)", done, mean, best)
 
     def begin(self) -> None:
         """Start a new run folder.
@@ -231,29 +231,41 @@ class Run:
         """
         if (self.out / "last.pt").exists():
             raise ConfigError(f"{self.out} holds a run; add --resume, or choose another --out")
-        self.accelerator.wait_for_everyone()  # nobody writes before everybody has looked
-        if not self.is_main:
-            return
-        _write_json(self.out / "recipe.json", recipes.to_table(self.recipe))
-        (self.out / "metrics.jsonl").unlink(missing_ok=True)
-        self._describe()
+        processes.wait()  # nobody writes before everybody has looked
+        if processes.is_first():
+            _write_json(self.out / "recipe.json", recipes.to_table(self.recipe))
+            self._describe()
+        self._write_records()
+        self.save()
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all; of several processes, one does."""
-        if not self.is_main:
-            self.accelerator.wait_for_everyone()
-            return
-        state = {
+        if processes.is_first():
+            with atomic(self.out / "last.pt") as temporary:
+                torch.save(self._state(), temporary)
+        processes.wait()
+
+    def _state(self) -> dict[str, Any]:
+        return {
             "place": asdict(self.place),
+            "records": self.records,
             "recipe": self._recipe_text(),
             "model": self.model.state_dict(),
             "ema": self.ema.module.state_dict() if self.ema else {},
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
         }
-        with atomic(self.out / "last.pt") as temporary:
-            torch.save(state, temporary)
-        self.accelerator.wait_for_everyone()
+
+    def _write_records(self) -> None:
+        if processes.is_first():
+            lines = "".join(json.dumps(record) + "\n" for record in self.records)
+            with atomic(self.out / "metrics.jsonl") as temporary:
+                temporary.write_text(lines, encoding="utf-8")
+
+    def end(self) -> None:
+        """Close the curves."""
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
     def restore(self) -> None:
         """Go back to where the checkpoint was written.
@@ -267,7 +279,7 @@ class Run:
             raise WeightsError(f"there is no {path} to resume from; leave --resume out to start")
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            recipe, place = state["recipe"], Place(**state["place"])
+            recipe, place, records = state["recipe"], Place(**state["place"]), state["records"]
         except (RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError) as error:
             raise WeightsError(f"{path} is damaged: {error}") from error
         except pickle.UnpicklingError as error:
@@ -279,14 +291,18 @@ class Run:
                 f"{self.out} was started with another recipe; "
                 f"resume with {self.out / 'recipe.json'}"
             )
-        self.place = place
+        self.place, self.records = place, records
         self.model.load_state_dict(state["model"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        if self.is_main:
+        processes.wait()  # nobody changes the folder before everybody has read it
+        if processes.is_first():
+            for name in ("last.pt", "best.safetensors", "metrics.jsonl"):
+                clear_leftovers(self.out / name)
             self._describe()
+        self._write_records()
 
     def _recipe_text(self) -> str:
         return json.dumps(recipes.to_table(self.recipe), sort_keys=True)
@@ -324,7 +340,18 @@ def _shown(
     """Return the order of the training pictures, and the crops of them."""
     samples = [sample for group, _ in train for sample in group]
     repeats = [times for group, times in train for _ in group]
-    batches = EpochBatches(repeats, batch_size=config.batch_size, seed=config.seed)
+    parts = processes.count()
+    if config.batch_size < parts:
+        raise ConfigError(
+            f"{parts} processes cannot share batches of {config.batch_size}; raise batch_size"
+        )
+    batches = EpochBatches(
+        repeats,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        part=processes.index(),
+        parts=parts,
+    )
     if len(batches) < config.accumulate:
         raise ConfigError(
             f"{len(batches.indices)} training pictures are too few for {config.accumulate} "

@@ -15,12 +15,14 @@ def keypoints(number: int, *, width: int, height: int) -> np.ndarray:
     return random.uniform([6, 6], [width - 6, height - 6], (number, 14, 2))
 
 
-def write_lsp(root: Path, *, number: int = 1000, width: int = 40, height: int = 56) -> np.ndarray:
-    """Write lsp/ with bright dots at the keypoints; return them, 0-based."""
+def write_lsp(
+    root: Path, *, number: int = 1000, width: int = 40, height: int = 56, noise: float = 0.0
+) -> np.ndarray:
+    """Write lsp/ with bright dots at the keypoints, on grey or on noise; return them, 0-based."""
     xy = keypoints(number, width=width, height=height)
     hidden = np.zeros((number, 14, 1))
     hidden[:, 3] = 1.0
-    _write(root / "lsp", xy, digits=4, width=width, height=height)
+    _write(root / "lsp", xy, digits=4, width=width, height=height, noise=noise)
     joints = np.concatenate([xy + 1, hidden], axis=2).transpose(2, 1, 0)  # [3, 14, N]
     scipy.io.savemat(root / "lsp" / "joints.mat", {"joints": joints})
     return xy
@@ -39,10 +41,14 @@ def write_lspet(root: Path, *, number: int = 6, width: int = 40, height: int = 5
     return xy
 
 
-def _write(folder: Path, xy: np.ndarray, *, digits: int, width: int, height: int) -> None:
+def _write(
+    folder: Path, xy: np.ndarray, *, digits: int, width: int, height: int, noise: float = 0.0
+) -> None:
     (folder / "images").mkdir(parents=True)
+    random = np.random.default_rng(0)
     for index, points in enumerate(xy):
-        picture = np.full((height, width, 3), 90, np.uint8)
+        grey = random.normal(90, noise, (height, width, 3))
+        picture = grey.clip(0, 255).astype(np.uint8)
         for number, (x, y) in enumerate(points.round().astype(int)):
             picture[y - 1 : y + 2, x - 1 : x + 2] = (255, 17 * number, 0)
         name = f"im{index + 1:0{digits}d}.jpg"

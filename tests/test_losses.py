@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hgzoo.errors import ConfigError
-from hgzoo.losses import LOSSES, mse, spatial_cross_entropy, stacked
+from hgzoo.losses import LOSSES, Loss, mse, spatial_cross_entropy, stacked
 from hgzoo.targets import gaussian
 
 SIZE = (6, 9)
@@ -14,6 +14,22 @@ SIZE = (6, 9)
 
 def drawn(batch: int = 2, keypoints: int = 3) -> torch.Tensor:
     return gaussian(torch.rand(batch, keypoints, 2) * 5, SIZE, 1.0)
+
+
+def mean(
+    heatmaps: list[torch.Tensor],
+    target: torch.Tensor,
+    visible: torch.Tensor,
+    *,
+    loss: Loss,
+    unlabeled: str = "ignore",
+    hard_keypoints: int = 0,
+) -> torch.Tensor:
+    """What a single process takes for the loss of a batch."""
+    total, number = stacked(
+        heatmaps, target, visible, loss=loss, unlabeled=unlabeled, hard_keypoints=hard_keypoints
+    )
+    return total / number.clamp_min(1)
 
 
 def test_the_squared_error_by_hand() -> None:
@@ -43,8 +59,8 @@ def test_an_empty_target_costs_nothing_in_cross_entropy() -> None:
 def test_stacks_add_up(name: str) -> None:
     target, visible = drawn(), torch.ones(2, 3, dtype=torch.bool)
     stacks = [torch.randn(2, 3, *SIZE) for _ in range(3)]
-    alone = [stacked([one], target, visible, loss=LOSSES[name]) for one in stacks]
-    together = stacked(stacks, target, visible, loss=LOSSES[name])
+    alone = [mean([one], target, visible, loss=LOSSES[name]) for one in stacks]
+    together = mean(stacks, target, visible, loss=LOSSES[name])
     torch.testing.assert_close(together, torch.stack(alone).sum())
 
 
@@ -52,7 +68,7 @@ def test_stacks_add_up(name: str) -> None:
 def test_unlabeled_keypoints_are_ignored(name: str) -> None:
     target, visible = drawn(), torch.tensor([[True, False, True], [False, False, True]])
     heatmaps = torch.randn(2, 3, *SIZE, requires_grad=True)
-    value = stacked([heatmaps], target, visible, loss=LOSSES[name])
+    value = mean([heatmaps], target, visible, loss=LOSSES[name])
     value.backward()
     each = LOSSES[name].compare(heatmaps, target)
     torch.testing.assert_close(value, each[visible].mean())
@@ -62,13 +78,13 @@ def test_unlabeled_keypoints_are_ignored(name: str) -> None:
 def test_the_papers_rule_wants_unlabeled_heatmaps_empty() -> None:
     target, visible = drawn(), torch.tensor([[True, False, True], [False, True, True]])
     heatmaps = target * visible[..., None, None]
-    assert stacked([heatmaps], target, visible, loss=LOSSES["mse"], unlabeled="zero") == 0.0
-    assert stacked([target], target, visible, loss=LOSSES["mse"], unlabeled="zero") > 0.0
+    assert mean([heatmaps], target, visible, loss=LOSSES["mse"], unlabeled="zero") == 0.0
+    assert mean([target], target, visible, loss=LOSSES["mse"], unlabeled="zero") > 0.0
 
 
 def test_logits_cannot_be_empty() -> None:
     with pytest.raises(ConfigError, match='loss = "mse"'):
-        stacked(
+        mean(
             [torch.zeros(1, 1, *SIZE)],
             torch.zeros(1, 1, *SIZE),
             torch.ones(1, 1, dtype=torch.bool),
@@ -79,7 +95,7 @@ def test_logits_cannot_be_empty() -> None:
 
 @pytest.mark.parametrize("hard", [0, 2])
 def test_nobody_labeled_costs_nothing(hard: int) -> None:
-    value = stacked(
+    value = mean(
         [torch.randn(2, 3, *SIZE)],
         drawn(),
         torch.zeros(2, 3, dtype=torch.bool),
@@ -93,7 +109,7 @@ def test_only_the_hardest_keypoints_count() -> None:
     target = torch.zeros(1, 3, 1, 1)
     heatmaps = torch.tensor([1.0, 3.0, 2.0]).view(1, 3, 1, 1)
     visible = torch.ones(1, 3, dtype=torch.bool)
-    value = stacked([heatmaps], target, visible, loss=LOSSES["mse"], hard_keypoints=2)
+    value = mean([heatmaps], target, visible, loss=LOSSES["mse"], hard_keypoints=2)
     assert value == (9 + 4) / 2
 
 
@@ -101,5 +117,23 @@ def test_hardest_among_few_labeled_ones_averages_those() -> None:
     target = torch.zeros(1, 3, 1, 1)
     heatmaps = torch.tensor([1.0, 3.0, 2.0]).view(1, 3, 1, 1)
     visible = torch.tensor([[True, False, False]])
-    value = stacked([heatmaps], target, visible, loss=LOSSES["mse"], hard_keypoints=2)
+    value = mean([heatmaps], target, visible, loss=LOSSES["mse"], hard_keypoints=2)
     assert value == 1.0
+
+
+@pytest.mark.parametrize("hard", [0, 2])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_parts_of_a_batch_add_up_to_the_batch(name: str, hard: int) -> None:
+    """However unequally a batch is cut, sums and numbers of the parts give those of the whole."""
+    target, stacks = drawn(5), [torch.randn(5, 3, *SIZE) for _ in range(2)]
+    visible = torch.rand(5, 3) < 0.6
+    visible[4] = False
+
+    def of(part: slice) -> torch.Tensor:
+        cut = [stack[part] for stack in stacks]
+        loss = LOSSES[name]
+        return torch.stack(
+            stacked(cut, target[part], visible[part], loss=loss, hard_keypoints=hard)
+        )
+
+    torch.testing.assert_close(of(slice(4)) + of(slice(4, 5)), of(slice(5)))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hgzoo.cli.shared import add_machine, add_quiet, add_run, command
+from hgzoo.cli.shared import add_machine, add_quiet, add_run, command, together
 
 EXAMPLES = """\
 hgzoo finetune hg2_tiny --data my_coco.json --images pictures
@@ -31,8 +31,9 @@ def add_commands(commands: Any) -> None:
     add_quiet(parser)
 
 
+@together
 def _finetune(options: argparse.Namespace) -> int:
-    from hgzoo import finetuning, recipes
+    from hgzoo import finetuning, processes, recipes
     from hgzoo.cli.train import machine, print_report
     from hgzoo.data import read_coco, usable
 
@@ -60,10 +61,12 @@ def _finetune(options: argparse.Namespace) -> int:
         train=recipes.changed_training(finetuning.FINETUNE, options.set),
         frozen_stacks=options.freeze,
         resume=options.resume,
-        options=machine(options),
+        options=machine(options, save_every=options.save_every),
     )
     if report is None:
         return 130
+    if not processes.is_first():
+        return 0
     print_report(report)
     print(f"\nuse it: hgzoo predict photo.jpg --model {out}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 Run = Callable[[argparse.Namespace], int]
@@ -36,6 +37,19 @@ def command(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def together(run: Run) -> Run:
+    """Let a command share its work with the other processes of a launcher."""
+
+    @wraps(run)
+    def shared(options: argparse.Namespace) -> int:
+        from hgzoo import processes
+
+        with processes.together():
+            return run(options)
+
+    return shared
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +89,13 @@ def add_run(parser: argparse.ArgumentParser, *, out: str, changes: str) -> None:
         default=[],
         metavar="KEY=VALUE",
         help=f"change a key of the training, such as {changes}",
+    )
+    add(
+        "--save-every",
+        type=int,
+        default=500,
+        metavar="N",
+        help="write a checkpoint after so many batches, and after each epoch (%(default)s)",
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.score import score_table
-from hgzoo.cli.shared import add_machine, add_quiet, add_reading, add_run, command
+from hgzoo.cli.shared import add_machine, add_quiet, add_reading, add_run, command, together
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
@@ -59,10 +59,11 @@ def add_commands(commands: Any) -> None:
     add_quiet(parser)
 
 
+@together
 def _train(options: argparse.Namespace) -> int:
     import torch
 
-    from hgzoo import engine, factory, recipes
+    from hgzoo import engine, factory, processes, recipes
     from hgzoo.model import StackedHourglass
 
     changes = [*options.set, *([f"init={options.init}"] if options.init else [])]
@@ -94,17 +95,20 @@ def _train(options: argparse.Namespace) -> int:
         validation=validation,
         out=out,
         resume=options.resume,
-        options=machine(options),
+        options=machine(options, save_every=options.save_every),
     )
     if report is None:
         return 130
+    if not processes.is_first():
+        return 0
     print(f"the best weights are {out / 'release.safetensors'}", file=sys.stderr)
     print_report(report)
     return 0
 
 
+@together
 def _evaluate(options: argparse.Namespace) -> int:
-    from hgzoo import engine
+    from hgzoo import engine, processes
     from hgzoo.config import EvalConfig
     from hgzoo.data import DATASETS
     from hgzoo.inference import move
@@ -122,6 +126,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     report = engine.evaluate(
         model, people, config, decoder=options.decoder, options=machine(options)
     )
+    if not processes.is_first():
+        return 0
     print_report(report)
     if options.json:
         table = {
@@ -156,11 +162,16 @@ def _people(name: str, part: str, model: ModelConfig, data: str) -> list[Sample]
     return people
 
 
-def machine(options: argparse.Namespace) -> Options:
+def machine(options: argparse.Namespace, *, save_every: int = 500) -> Options:
     """Return what belongs to the machine, as a command was told."""
     from hgzoo.run import Options
 
-    return Options(precision=options.precision, workers=options.workers, progress=not options.quiet)
+    return Options(
+        precision=options.precision,
+        workers=options.workers,
+        progress=not options.quiet,
+        save_every=save_every,
+    )
 
 
 def print_report(report: Report) -> None:

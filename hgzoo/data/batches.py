@@ -18,15 +18,25 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         repeats: How often an epoch shows each sample, [N].
         batch_size: Samples a batch; a last, smaller batch is left out.
         seed: Of the order.
+        part: Of the processes that share each batch out, which one this is, from 0.
+        parts: How many processes there are; together they see what one would see alone.
     """
 
-    def __init__(self, repeats: Sequence[int], *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        repeats: Sequence[int],
+        *,
+        batch_size: int,
+        seed: int,
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
         self.indices = np.repeat(np.arange(len(repeats)), repeats)
         self.copies = np.concatenate([np.arange(times) for times in (0, *repeats)])
         self.most = max(repeats, default=1)
         self.batch_size = batch_size
-        self.drop_last = True  # accelerate asks for it
         self.seed = seed
+        self.part, self.parts = part, parts
         self.epoch = 0
         self.skip = 0
 
@@ -40,4 +50,5 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         showing = self.epoch * self.most + self.copies
         for batch in range(self.skip, len(self)):
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(int(showing[one]), int(self.indices[one])) for one in chosen]
+            mine = chosen[self.part :: self.parts]
+            yield [(int(showing[one]), int(self.indices[one])) for one in mine]

@@ -34,6 +34,10 @@ class Batch(NamedTuple):
     visible: Tensor
     index: Tensor  # type: ignore[assignment]  # tuple has a method of this name
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the same batch on a device."""
+        return Batch(*(part.to(device, non_blocking=True) for part in self))
+
 
 Item = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], int]
 
