@@ -1,12 +1,15 @@
-"""Made-up people in the published layouts of LSP and LSPET."""
+"""Made-up people in the published layouts of LSP, LSPET, MPII and COCO."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import scipy.io
 from PIL import Image
+
+from hgzoo.skeletons import SKELETONS
 
 
 def keypoints(number: int, *, width: int, height: int) -> np.ndarray:
@@ -50,7 +53,7 @@ def _write(
         grey = random.normal(90, noise, (height, width, 3))
         picture = grey.clip(0, 255).astype(np.uint8)
         for number, (x, y) in enumerate(points.round().astype(int)):
-            picture[y - 1 : y + 2, x - 1 : x + 2] = (255, 17 * number, 0)
+            picture[y - 1 : y + 2, x - 1 : x + 2] = (255, 15 * number, 0)
         name = f"im{index + 1:0{digits}d}.jpg"
         Image.fromarray(picture).save(folder / "images" / name, quality=95)
 
@@ -71,4 +74,42 @@ def write_mpii(root: Path, *, number: int = 5, width: int = 90, height: int = 12
         file["center"] = np.tile([width / 2 + 1, height / 2 + 1], (number, 1))
         file["scale"] = np.full(number, 1.25 * height / 200)
         file["normalize"] = np.full(number, 20.0)
+        file["index"] = np.arange(number, 0.0, -1.0) * 7  # the list's last picture comes first
+        file["person"] = np.arange(number) % 3.0
+    return xy
+
+
+def write_coco(root: Path, *, number: int = 6, width: int = 90, height: int = 120) -> np.ndarray:
+    """Write coco/ with two people a picture; keypoint 5 is not annotated, 2 is hidden.
+
+    Areas are much larger than the pictures, so that even a network that knows nothing is right now
+    and then.
+    """
+    random = np.random.default_rng(number)
+    xy = random.uniform([10, 10], [width - 10, height - 10], (number, 17, 2))
+    flag = np.full((number, 17, 1), 2)
+    flag[:, 2], flag[:, 5] = 1, 0
+    folder = root / "coco"
+    _write(folder, xy[::2], digits=5, width=width, height=height)
+    (folder / "images").rename(folder / "val2017")
+    pictures = range(number // 2)
+    table = {
+        "images": [{"id": 70 + n, "file_name": f"im{n + 1:05d}.jpg"} for n in pictures],
+        "categories": [{"id": 1, "name": "person", "keypoints": SKELETONS["coco"].keypoints}],
+        "annotations": [
+            {
+                "id": 900 + person,
+                "image_id": 70 + person // 2,
+                "category_id": 1,
+                "iscrowd": 0,
+                "bbox": [8 + person, 5, width - 20, height - 12],
+                "area": 160_000 + 9_000 * person,
+                "keypoints": np.hstack([xy[person], flag[person]]).ravel().tolist(),
+            }
+            for person in range(number)
+        ],
+    }
+    (folder / "annotations").mkdir()
+    path = folder / "annotations" / "person_keypoints_val2017.json"
+    path.write_text(json.dumps(table), encoding="utf-8")
     return xy

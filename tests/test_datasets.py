@@ -15,7 +15,7 @@ from hgzoo.data.mpii import from_json
 from hgzoo.errors import DataError, UnknownNameError
 from hgzoo.pictures import load
 from hgzoo.skeletons import SKELETONS
-from tests.people import write_mpii
+from tests.people import write_coco, write_mpii
 
 
 @pytest.fixture
@@ -44,12 +44,20 @@ def test_hidden_keypoints_of_mpii_count_and_missing_ones_do_not(root: Path) -> N
 
 
 def test_h5_and_json_of_mpii_say_the_same(assets: Path) -> None:
-    """The JSON's center and scale become the h5's, and its joints are the same numbers."""
+    """The JSON's center and scale become the h5's, and its joints are the same numbers.
+
+    So do the numbers of pictures and people, which the JSON counts from 1 and the h5 from 0.
+    """
     folder = assets / "data" / "mpii"
     from_h5 = {p.path.name: p for p in DATASETS["mpii"].validation(assets / "data")}
     everybody = from_json(folder / "mpii_annotations.json.gz", folder / "images")
     people = [sample for sample, valid in everybody if valid]
     assert (len(everybody), len(people)) == (25204, 2958)
+    numbers = {(p.path.name, p.picture_id, p.person_id) for p in people}
+    assert numbers == {
+        (p.path.name, p.picture_id, p.person_id)
+        for p in DATASETS["mpii"].validation(assets / "data")
+    }
     alone = [p for p in people if sum(q.path == p.path for q in people) == 1][:200]
     for person in alone:
         other = from_h5[person.path.name]
@@ -123,6 +131,26 @@ def test_flic_is_read(assets: Path) -> None:
 
 
 # COCO, and keypoints of one's own.
+
+
+def test_samples_carry_cocos_numbers(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    people = DATASETS["coco"].validation(tmp_path)
+    assert [(p.picture_id, p.person_id) for p in people[1:4]] == [(70, 901), (71, 902), (71, 903)]
+
+
+def test_a_dataset_without_numbers_says_so(tmp_path: Path) -> None:
+    (cat,), _ = read_coco(write(tmp_path, own()), tmp_path)
+    assert (cat.picture_id, cat.person_id) == (7, 1)
+    table = own(images=[{"id": "cat", "file_name": "cat.jpg"}])
+    table["annotations"][0].update(image_id="cat", id="first")
+    (cat,), _ = read_coco(write(tmp_path, table), tmp_path)
+    assert (cat.picture_id, cat.person_id) == (-1, -1)
+
+
+def test_an_annotation_of_an_unknown_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="annotation 1 is of picture 7, which is not in the list"):
+        read_coco(write(tmp_path, own(images=[])), tmp_path)
 
 
 def test_coco_is_read(assets: Path) -> None:

@@ -11,10 +11,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hgzoo.data.samples import Sample
 from hgzoo.errors import ConfigError, DataError, UnknownNameError
@@ -25,6 +27,54 @@ Table = Mapping[str, Any]  # Any: JSON
 
 ANNOTATIONS = ("annotations/person_keypoints_{part}2017.json", "person_keypoints_{part}2017.json")
 SIDES = (("left", "right"), ("Left", "Right"), ("l", "r"), ("L", "R"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Annotation:
+    """One person, thing or crowd.
+
+    Attributes:
+        number: Its number; -1 where the file gives none, or no whole one.
+        image: Number (or name) of the picture, as the file has it.
+        keypoints: (x, y, flag), [K, 3], picture pixels; flag 0: not annotated, 1: hidden, 2: seen.
+        box: (left, top, width, height), picture pixels; that of the keypoints where the file has
+            none.
+        area: Square picture pixels; the box's where the file has none.
+        crowd: Several people at once, whom nobody told apart.
+    """
+
+    number: int
+    image: int | str
+    keypoints: NDArray[np.float64]
+    box: tuple[float, float, float, float]
+    area: float
+    crowd: bool
+
+    @property
+    def labeled(self) -> bool:
+        """Whether it has keypoints; the others are only to be left in peace."""
+        return not self.crowd and bool((self.keypoints[:, 2] > 0).any())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Annotations:
+    """What a file in COCO's format says of one category.
+
+    Attributes:
+        path: The file.
+        category: Number of the category.
+        categories: Name of every category, by number.
+        skeleton: What the keypoints are.
+        images: File name of every picture, by number.
+        people: Everybody, also crowds and people without keypoints.
+    """
+
+    path: Path
+    category: int
+    categories: Mapping[int, str]
+    skeleton: Skeleton
+    images: Mapping[int | str, str]
+    people: Sequence[Annotation]
 
 
 def coco_train(root: Path) -> list[Sample]:
@@ -51,10 +101,22 @@ def coco_validation(root: Path) -> list[Sample]:
     return _coco(root / "coco", "val")
 
 
+def coco_annotations(root: Path) -> Path:
+    """Find the file of COCO's validation people (2017).
+
+    Args:
+        root: The folder that holds "coco".
+    """
+    return _find(root / "coco", "val")
+
+
 def _coco(folder: Path, part: str) -> list[Sample]:
+    return read_coco(_find(folder, part), folder / f"{part}2017")[0]
+
+
+def _find(folder: Path, part: str) -> Path:
     places = [folder / name.format(part=part) for name in ANNOTATIONS]
-    path = next((place for place in places if place.is_file()), places[0])
-    return read_coco(path, folder / f"{part}2017")[0]
+    return next((place for place in places if place.is_file()), places[0])
 
 
 def read_coco(path: Path, images: Path, *, category: str = "") -> tuple[list[Sample], Skeleton]:
@@ -76,25 +138,48 @@ def read_coco(path: Path, images: Path, *, category: str = "") -> tuple[list[Sam
             keypoints.
         UnknownNameError: There is no such category.
     """
+    content = read_annotations(path, category=category)
+    crowd = Counter(one.image for one in content.people)
+    samples = [
+        _sample(one, images / content.images[one.image], others=crowd[one.image] - 1)
+        for one in content.people
+        if one.labeled
+    ]
+    return samples, content.skeleton
+
+
+def read_annotations(path: Path, *, category: str = "") -> Annotations:
+    """Read everything that a file in COCO's format says of one category.
+
+    Args:
+        path: The JSON file.
+        category: Name of the category; "" takes the only one that has keypoints.
+
+    Raises:
+        DataError: The file is missing or damaged, or an annotation has another number of
+            keypoints.
+        UnknownNameError: There is no such category.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         chosen = _category(content["categories"], category, path)
         skeleton = _skeleton(chosen)
-        files = {image["id"]: images / image["file_name"] for image in content["images"]}
+        images = {image["id"]: str(image["file_name"]) for image in content["images"]}
         people = [one for one in content["annotations"] if one["category_id"] == chosen["id"]]
-        crowd = Counter(one["image_id"] for one in people)
-        samples = [
-            _sample(one, files[one["image_id"]], skeleton, others=crowd[one["image_id"]] - 1)
-            for one in people
-            if not one.get("iscrowd") and _has_keypoints(one, skeleton)
-        ]
+        return Annotations(
+            path=path,
+            category=chosen["id"],
+            categories={one["id"]: str(one["name"]) for one in content["categories"]},
+            skeleton=skeleton,
+            images=images,
+            people=[_annotation(one, images, skeleton) for one in people if _has_place(one)],
+        )
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except UnknownNameError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is not in COCO's format: {error!r}") from error
-    return samples, skeleton
 
 
 def _category(categories: Sequence[Table], name: str, path: Path) -> Table:
@@ -154,33 +239,57 @@ def _other_side(name: str, left: str, right: str) -> list[str]:
     return [one for one in turned if one != name]
 
 
-def _has_keypoints(annotation: Table, skeleton: Skeleton) -> bool:
-    numbers = annotation["keypoints"]
+def _has_place(annotation: Table) -> bool:
+    """Tell whether an annotation says where it is: by its box or its keypoints."""
+    return bool(annotation.get("bbox")) or any(annotation["keypoints"][2::3])
+
+
+def _annotation(annotation: Table, images: Mapping[Any, str], skeleton: Skeleton) -> Annotation:
+    image, number = annotation["image_id"], annotation.get("id")
+    if image not in images:
+        raise ValueError(f"annotation {number} is of picture {image}, which is not in the list")
+    crowd = bool(annotation.get("iscrowd"))
+    nothing = [0] * (3 * skeleton.num_keypoints)
+    numbers = (annotation.get("keypoints") or nothing) if crowd else annotation["keypoints"]
     if len(numbers) != 3 * skeleton.num_keypoints:
         raise ValueError(
-            f"annotation {annotation.get('id')} has {len(numbers) / 3:g} keypoints, its category "
+            f"annotation {number} has {len(numbers) / 3:g} keypoints, its category "
             f"{skeleton.num_keypoints}"
         )
-    return any(numbers[2::3])
+    keypoints = np.asarray(numbers, np.float64).reshape(-1, 3)
+    box = _box(annotation, keypoints)
+    return Annotation(
+        number=number if isinstance(number, int) else -1,
+        image=image,
+        keypoints=keypoints,
+        box=box,
+        area=float(annotation.get("area") or box[2] * box[3]),
+        crowd=crowd,
+    )
 
 
-def _sample(annotation: Table, path: Path, skeleton: Skeleton, *, others: int) -> Sample:
-    numbers = np.asarray(annotation["keypoints"], np.float64)
-    x, y, flag = numbers.reshape(-1, 3).T
-    visible = flag > 0
+def _box(annotation: Table, keypoints: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Return the annotated box, or that of the annotated keypoints."""
     if annotation.get("bbox"):
         left, top, width, height = (float(number) for number in annotation["bbox"])
-    else:
-        left, top = float(x[visible].min()), float(y[visible].min())
-        width, height = float(np.ptp(x[visible])) + 1, float(np.ptp(y[visible])) + 1
-    area = float(annotation.get("area") or width * height)
+        return left, top, width, height
+    seen = keypoints[keypoints[:, 2] > 0, :2]
+    (left, top), (width, height) = seen.min(0).tolist(), (np.ptp(seen, axis=0) + 1).tolist()
+    return left, top, width, height
+
+
+def _sample(one: Annotation, path: Path, *, others: int) -> Sample:
+    left, top, width, height = one.box
+    flag = one.keypoints[:, 2]
     return Sample(
         path=path,
-        keypoints=np.stack([x, y], axis=1),
-        visible=visible,
+        keypoints=one.keypoints[:, :2],
+        visible=flag > 0,
         center=(left + (width - 1) / 2, top + (height - 1) / 2),
         scale=max(width, height) / MPII_PERSON_PIXELS,
         hidden=flag == 1,
-        reference=area**0.5,
+        reference=one.area**0.5,
         others=others,
+        picture_id=one.image if isinstance(one.image, int) else -1,
+        person_id=one.number,
     )

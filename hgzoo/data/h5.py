@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hgzoo.data.arrays import array, read_arrays
+from hgzoo.data.arrays import Arrays, array, read_arrays
 from hgzoo.data.samples import Sample
 from hgzoo.errors import DataError
 from hgzoo.skeletons import Skeleton
@@ -33,6 +33,7 @@ def read_h5(path: Path, images: Path, skeleton: Skeleton) -> list[Sample]:
     )
     if part.shape[1:] != (skeleton.num_keypoints, 2) or "imgname" not in arrays:
         raise DataError(f"{path} is no annotation file of {skeleton.name.upper()}")
+    pictures, people = (_numbers(arrays, name, path, len(part)) for name in ("index", "person"))
     return [
         from_1_based(
             images / (name.decode() if isinstance(name, bytes) else str(name)),
@@ -41,6 +42,8 @@ def read_h5(path: Path, images: Path, skeleton: Skeleton) -> list[Sample]:
             center=(center[index, 0], center[index, 1]),
             scale=float(scale[index]) / PADDING,
             reference=float(normalize[index]),
+            picture_id=int(pictures[index]),
+            person_id=int(people[index]),
         )
         for index, name in enumerate(arrays["imgname"])
     ]
@@ -55,6 +58,8 @@ def from_1_based(
     scale: float,
     reference: float,
     others: int = 0,
+    picture_id: int = -1,
+    person_id: int = -1,
 ) -> Sample:
     """Turn 1-based numbers into a sample; a keypoint is annotated where both are above 1."""
     visible: NDArray[np.bool_] = np.asarray((keypoints > 1).all(-1))
@@ -67,4 +72,11 @@ def from_1_based(
         hidden=visible & ~seen,
         reference=reference,
         others=others,
+        picture_id=picture_id,
+        person_id=person_id,
     )
+
+
+def _numbers(arrays: Arrays, name: str, path: Path, people: int) -> NDArray[np.float64]:
+    """Return whole numbers of N people, -1 where the file does not have them."""
+    return array(arrays, name, path) if name in arrays else np.full(people, -1.0)

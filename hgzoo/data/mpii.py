@@ -128,5 +128,7 @@ def _person(person: dict[str, Any], images: Path) -> tuple[Sample, bool]:  # Any
         scale=float(scale),
         reference=NECK_TO_HEAD_SIZE * float(np.linalg.norm(neck - top)),
         others=int(person.get("numOtherPeople", 0)),
+        picture_id=int(person.get("annolist_index", 0)) - 1,
+        person_id=int(person.get("people_index", 0)) - 1,
     )
     return sample, bool(person.get("isValidation", True))
