@@ -148,7 +148,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "flic": Benchmark(read=read_flic, metric="PCK", threshold=0.2),
     "mpii": Benchmark(read=read_mpii, metric="PCKh", threshold=0.5),
 }
-"""Every dataset whose predictions can be scored by distance; COCO has its own tool."""
+"""Every dataset whose predictions can be scored by distance; `hgzoo.oks` scores COCO's."""
 
 
 def read_predictions(path: Path, *, people: int, num_keypoints: int) -> Floats:
@@ -195,7 +195,7 @@ def score(
 
     Args:
         truth: What annotators say.
-        predicted: [N, K, 2], pixels in the same convention.
+        predicted: [N, K, 2], pixels in the same convention; nan is a miss.
         metric: What to call the figures, "PCK" or "PCKh".
         threshold: The one that is reported.
         strict: A smaller one, where only exact predictions count.
