@@ -59,7 +59,7 @@ def hits(
     """Tell which keypoints are correct.
 
     Args:
-        predicted: [N, K, 2], picture pixels.
+        predicted: [N, K, 2], picture pixels; nan is a miss.
         keypoints: True ones, [N, K, 2], picture pixels.
         visible: Which true ones count, [N, K].
         reference: [N], picture pixels, above 0.

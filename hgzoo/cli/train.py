@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.score import score_table
+from hgzoo.cli.score import precision_table, score_table
 from hgzoo.cli.shared import add_machine, add_quiet, add_reading, add_run, command, together
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
     from hgzoo.config import ModelConfig
-    from hgzoo.data import Sample
+    from hgzoo.data import Dataset, Sample
     from hgzoo.engine import Report
+    from hgzoo.oks import Precision
+    from hgzoo.results import Results
     from hgzoo.run import Options
 
 TRAIN = """\
@@ -28,7 +31,9 @@ hgzoo train my/own.toml --data datasets --init hg2_tiny --set epochs=20 --set lr
 
 EVALUATE = """\
 hgzoo evaluate hg2_tiny --data datasets
-hgzoo evaluate runs/mine --data datasets --json mine.json"""
+hgzoo evaluate runs/mine --data datasets --json mine.json
+hgzoo evaluate hg8 --data datasets --dataset mpii --export preds.h5
+hgzoo evaluate runs/mine --data datasets --dataset coco --export results.json"""
 
 
 def add_commands(commands: Any) -> None:
@@ -53,6 +58,12 @@ def add_commands(commands: Any) -> None:
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
     add("--dataset", default="lsp", help="which set (%(default)s)")
     add("--json", metavar="FILE", help="write the figures there")
+    add(
+        "--export",
+        metavar="FILE",
+        help="write the predictions there, for the dataset's own tool: .json (coco), .mat (mpii), "
+        ".h5 or .npz (all but coco)",
+    )
     add("--threshold", type=float, help="fraction of the reference length (the dataset's)")
     add_reading(parser)
     add_machine(parser)
@@ -113,9 +124,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     from hgzoo.data import DATASETS
     from hgzoo.inference import move
     from hgzoo.predict import load_model
+    from hgzoo.results import collect, find_format
 
     model = move(load_model(options.model), options.device)
-    people = _people(options.dataset, "validation", model.config, options.data)
+    everybody = _everybody(options.dataset, "validation", model.config, options.data)
+    export = (
+        find_format(Path(options.export), options.dataset, everybody) if options.export else None
+    )
+    people = _usable(options.dataset, everybody)
     dataset = DATASETS[options.dataset]
     threshold = dataset.threshold if options.threshold is None else options.threshold
     config = EvalConfig(
@@ -128,7 +144,13 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     if not processes.is_first():
         return 0
+    results = collect(options.dataset, everybody, people, report.predicted, report.scores)
+    if export:
+        export.write(Path(options.export), results)
     print_report(report)
+    found = _precision(dataset, results, people, Path(options.data))
+    if found:
+        print(f"\n{precision_table(found)}")
     if options.json:
         table = {
             "model": str(options.model),
@@ -136,14 +158,36 @@ def _evaluate(options: argparse.Namespace) -> int:
             "flip": config.flip,
             **asdict(report.score),
             **{name: getattr(report, name) for name in ("stacks", "company", "annotated")},
+            **({"oks": asdict(found)} if found else {}),
         }
         write_text(Path(options.json), json.dumps(table, indent=2))
     return 0
 
 
+def _precision(
+    dataset: Dataset, results: Results, judged: Sequence[Sample], data: Path
+) -> Precision | None:
+    """Compute OKS average precision over the pictures that are there, where a dataset has it."""
+    from hgzoo import oks
+    from hgzoo.data.coco import read_annotations
+    from hgzoo.results import coco_results
+
+    if dataset.oks_annotations is None:
+        return None
+    truth = read_annotations(dataset.oks_annotations(data))
+    pictures = {person.picture_id for person in judged}
+    found = coco_results(results)
+    return oks.precision(truth, found, boxes=oks.TRUE_BOXES, pictures=pictures)
+
+
 def _people(name: str, part: str, model: ModelConfig, data: str) -> list[Sample]:
-    """Read the people of a dataset that a network can be shown; tell of the others."""
-    from hgzoo.data import find, usable
+    """Read the people of a dataset that a network can be shown."""
+    return _usable(name, _everybody(name, part, model, data))
+
+
+def _everybody(name: str, part: str, model: ModelConfig, data: str) -> list[Sample]:
+    """Read all people of a dataset whose keypoints are the network's."""
+    from hgzoo.data import find
 
     dataset, read = find(name, part)
     keypoints = dataset.skeleton.keypoints
@@ -152,7 +196,14 @@ def _people(name: str, part: str, model: ModelConfig, data: str) -> list[Sample]
             f"{name} has {len(keypoints)} keypoints ({dataset.skeleton.name}), the network "
             f"{model.num_keypoints}"
         )
-    people, problems = usable(read(Path(data)))
+    return read(Path(data))
+
+
+def _usable(name: str, everybody: Sequence[Sample]) -> list[Sample]:
+    """Return the people that a network can be shown; tell of the others."""
+    from hgzoo.data import usable
+
+    people, problems = usable(everybody)
     if problems:
         print(
             f"{name}: {len(problems)} of {len(problems) + len(people)} people are left out; "

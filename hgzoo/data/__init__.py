@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hgzoo.data.batches import EpochBatches
-from hgzoo.data.coco import coco_train, coco_validation, read_coco
+from hgzoo.data.coco import coco_annotations, coco_train, coco_validation, read_coco
 from hgzoo.data.flic import flic_train, flic_validation
 from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_cleaned_train, lspet_train
 from hgzoo.data.mpii import mpii_train, mpii_validation
@@ -29,6 +29,10 @@ class Dataset:
         validation: Reads the people to judge by; None where there are none.
         metric: What its figures are called.
         threshold: Fraction of a person's reference length within which a keypoint is right.
+        first_pixel: The coordinate of the top-left pixel in the dataset's own files; the samples
+            count from 0.
+        oks_annotations: Finds the file of the people to judge by, for a dataset in COCO's format
+            that is also judged by OKS average precision.
     """
 
     skeleton: Skeleton
@@ -36,11 +40,18 @@ class Dataset:
     validation: ReadSamples | None = None
     metric: str = "PCK"
     threshold: float = 0.2
+    first_pixel: int = 1
+    oks_annotations: Callable[[Path], Path] | None = None
 
 
 DATASETS: dict[str, Dataset] = {
     "coco": Dataset(
-        skeleton=SKELETONS["coco"], train=coco_train, validation=coco_validation, threshold=0.1
+        skeleton=SKELETONS["coco"],
+        train=coco_train,
+        validation=coco_validation,
+        threshold=0.1,
+        first_pixel=0,
+        oks_annotations=coco_annotations,
     ),
     "flic": Dataset(skeleton=SKELETONS["flic"], train=flic_train, validation=flic_validation),
     "lsp": Dataset(skeleton=SKELETONS["lsp"], train=lsp_train, validation=lsp_validation),
