@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
 from PIL import Image
 
 from hgzoo.config import AugmentConfig, InputSpec
 from hgzoo.data import DATASETS, Crops, EpochBatches, Sample, loader, usable
+from hgzoo.data.arrays import read_arrays
 from hgzoo.data.lsp import TEST_COPIES
 from hgzoo.data.samples import sample_from_keypoints
 from hgzoo.data.transforms import random_color, random_crop
@@ -105,6 +107,21 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lsp" / "joints.mat").write_bytes(b"not a matrix")
     with pytest.raises(DataError, match="damaged"):
         DATASETS["lsp"].train(tmp_path)
+
+
+def test_a_file_damaged_in_its_compressed_part_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lsp" / "joints.mat"
+    path.parent.mkdir()
+    joints = np.random.default_rng(0).uniform(1, 200, (3, 14, 9))
+    scipy.io.savemat(path, {"joints": joints}, do_compression=True)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = b"\xff" * 64
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        DATASETS["lsp"].train(tmp_path)
+    with pytest.raises(DataError, match="damaged"):
+        read_arrays(path)
 
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from hgzoo.errors import DataError, UnknownNameError, require
 
 Arrays = dict[str, NDArray[Any]]  # Any: whatever a file holds
 
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, EOFError, BadZipFile, RecursionError)
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, LookupError, EOFError, RecursionError),
+    *(BadZipFile, zlib.error),
+)
 """What the readers raise for damaged files."""
 
 

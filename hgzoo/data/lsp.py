@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hgzoo.data.arrays import UNREADABLE
 from hgzoo.data.samples import Sample, sample_from_keypoints
 from hgzoo.errors import DataError, require
 from hgzoo.metrics import torso_size
@@ -134,7 +135,7 @@ def _joints(folder: Path, *, axes: tuple[int, int, int]) -> NDArray[np.float64]:
         )
     try:
         joints = np.asarray(matlab.loadmat(path)["joints"], np.float64).transpose(axes)
-    except (OSError, ValueError, KeyError, TypeError, matlab.MatReadError) as error:
+    except (*UNREADABLE, matlab.MatReadError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
     if joints.shape[1:] != (14, 3):
         raise DataError(f"{path} should hold 14 joints of 3 numbers, has {joints.shape[1:]}")
