@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -113,3 +115,49 @@ def write_coco(root: Path, *, number: int = 6, width: int = 90, height: int = 12
     path = folder / "annotations" / "person_keypoints_val2017.json"
     path.write_text(json.dumps(table), encoding="utf-8")
     return xy
+
+
+def structs(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Return rows as a MATLAB struct array, 1 × N; a field that a row lacks is empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    array = np.empty((1, len(rows)), [(name, object) for name in names])
+    for index, row in enumerate(rows):
+        array[0, index] = tuple(row.get(name, np.zeros((0, 0))) for name in names)
+    return array
+
+
+def mat_person(
+    points: Sequence[Mapping[str, Any]], *, center: Sequence[float], scale: float
+) -> dict[str, Any]:
+    """Return a person as MPII's .mat has it; points have x, y, id and perhaps is_visible."""
+    return {
+        **dict(zip(("x1", "y1", "x2", "y2"), (11.0, 21.0, 41.0, 61.0), strict=True)),
+        "annopoints": structs([{"point": structs(points)}]),
+        "scale": scale,
+        "objpos": structs([dict(zip("xy", center, strict=True))]),
+    }
+
+
+def write_mpii_mat(path: Path, pictures: Sequence[tuple[str, Any]], *, train: Any = None) -> None:
+    """Write names and annorects as mpii_human_pose_v1_u12_1.mat; all for training unless told."""
+    annolist = [
+        {
+            "image": structs([{"name": name}]),
+            "annorect": annorect,
+            "frame_sec": np.zeros((0, 0)),
+            "vidx": np.zeros((0, 0)),
+        }
+        for name, annorect in pictures
+    ]
+    single_person = np.empty((len(pictures), 1), object)
+    single_person.fill(np.zeros((0, 0)))
+    release = {
+        "annolist": structs(annolist),
+        "img_train": np.ones((1, len(pictures)), np.uint8) if train is None else [train],
+        "version": "12",
+        "single_person": single_person,
+        "act": structs([{"cat_name": "sports", "act_name": [], "act_id": -1}] * len(pictures)),
+        "video_list": np.zeros((0, 0)),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(path, {"RELEASE": structs([release])}, do_compression=True)

@@ -1,9 +1,15 @@
 """MPII Human Pose (Andriluka et al., CVPR 2014), in the forms people have it.
 
-A folder "mpii" with `images/` and, in it or in `annot/`, either the h5 files of the paper's authors
-(train.h5, valid.h5: the split of Tompson et al.; neck and head top are cut to whole pixels), or a
-JSON of other ports: the list with `joint_self`, or the one with `joints_vis`. Coordinates in all of
-them are 1-based.
+A folder "mpii" with `images/` and, in it, in `annot/` or in `mpii_human_pose_v1_u12_2/`, one of
+
+- the h5 files of the paper's authors (train.h5, valid.h5; neck and head top are cut to whole
+  pixels), which published figures are computed with;
+- the published mpii_human_pose_v1_u12_1.mat;
+- a JSON of other ports: the list with `joint_self`, or the one with `joints_vis`. It lacks the
+  head's box, so that the head's size is estimated.
+
+Where there are several, the first of these is read. All are 1-based, and split as Tompson et al.
+do (CVPR 2015).
 """
 
 from __future__ import annotations
@@ -18,22 +24,22 @@ from typing import Any
 import numpy as np
 
 from hgzoo.data.h5 import from_1_based, read_h5
+from hgzoo.data.mpii_mat import CENTER_SHIFT, from_mat
 from hgzoo.data.samples import Sample
 from hgzoo.errors import DataError
 from hgzoo.skeletons import SKELETONS
-
-CENTER_SHIFT = 15.0
-"""MPII's center lies too high for whole bodies: everybody moves it down by so much times scale."""
 
 NECK_TO_HEAD_SIZE = 0.75
 """The head's size over the distance from upper neck to head top: 0.75 within 3 % for 98 of 100
 people of valid.h5. For JSON files, which lack the head's box."""
 
+MAT = "mpii_human_pose_v1_u12_1.mat"
+PLACES = ("", "annot", "mpii_human_pose_v1_u12_2")
 JSONS = ("mpii_annotations.json", "mpii_annotations.json.gz", "MPI_annotations.json")
 
 
 def mpii_train(root: Path) -> list[Sample]:
-    """Read the training part: train.h5, train.json, or a JSON of all people.
+    """Read the training part: train.h5, the .mat, train.json, or a JSON of all people.
 
     Args:
         root: The folder that holds "mpii".
@@ -45,7 +51,7 @@ def mpii_train(root: Path) -> list[Sample]:
 
 
 def mpii_validation(root: Path) -> list[Sample]:
-    """Read the 2,958 people of the validation part: valid.h5, valid.json, or a JSON of all.
+    """Read the 2,958 people of the validation part, from one of the same files.
 
     Args:
         root: The folder that holds "mpii".
@@ -57,17 +63,18 @@ def mpii_validation(root: Path) -> list[Sample]:
 
 
 def _read(folder: Path, part: str) -> list[Sample]:
-    names = (f"{part}.h5", f"{part}.json", *JSONS)
-    places = [folder / inside / name for name in names for inside in ("", "annot")]
+    names = (f"{part}.h5", MAT, f"{part}.json", *JSONS)
+    places = [folder / inside / name for name in names for inside in PLACES]
     found = next((path for path in places if path.is_file()), None)
     if found is None:
         raise DataError(
-            f"{folder} holds no annotations; looked for {', '.join(names)}, there and in annot"
+            f"{folder} holds no annotations; looked for {', '.join(names)}, there, in "
+            f"{' and in '.join(PLACES[1:])}"
         )
     if found.suffix == ".h5":
         return from_h5(found, folder / "images")
-    people = from_json(found, folder / "images")
-    if found.name in JSONS:
+    people = (from_mat if found.name == MAT else from_json)(found, folder / "images")
+    if found.name in (MAT, *JSONS):
         people = [(sample, valid) for sample, valid in people if valid == (part == "valid")]
     return [sample for sample, _ in people]
 
