@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgzoo.data import DATASETS, Sample
-from hgzoo.data.mpii import CENTER_SHIFT
+from hgzoo.data.mpii_mat import CENTER_SHIFT
 from hgzoo.errors import DataError, UnknownNameError, require
 from hgzoo.files import atomic, write_text
 
