@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from hgzoo.errors import InputError
 
@@ -20,6 +22,9 @@ RGB = NDArray[np.uint8]
 
 DEMO = Path(__file__).parent / "demo" / "demo.jpg"
 """The picture that comes with hgzoo; CREDITS.md beside it says whose it is."""
+
+TURNED = (5, 6, 7, 8)
+"""EXIF orientations that exchange height and width."""
 
 DAMAGED = (
     *(ArithmeticError, EOFError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError),
@@ -54,12 +59,31 @@ def load(picture: str | Path | Image.Image | NDArray[np.uint8] | Tensor) -> RGB:
     return _checked(_from_tensor(picture))
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Read a picture's (height, width), upright, from the head of its file.
+
+    Raises:
+        InputError: No such file, not a picture, or too large.
+    """
+    with _opened(path) as image:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in TURNED
+        width, height = image.size
+        return (width, height) if turned else (height, width)
+
+
 def _read(path: Path) -> RGB:
+    with _opened(path) as image:
+        return _from_pil(image)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; whatever goes wrong inside is an InputError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the error stays
             with Image.open(path) as image:
-                return _from_pil(image)
+                yield image
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a picture that Pillow can read") from error
     except Image.DecompressionBombError as error:

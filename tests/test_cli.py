@@ -181,7 +181,9 @@ def test_train_then_evaluate_then_predict(
     assert main(["train", str(recipe), "--out", run, *common, "--set", "lr=1e-4"]) == 0
     trained = capsys.readouterr().out
     table = tmp_path / "judged.json"
-    assert main(["evaluate", run, *common, "--json", str(table)]) == 0
+    plot = tmp_path / "curves.png"
+    assert main(["evaluate", run, *common, "--json", str(table), "--plot", str(plot)]) == 0
+    assert load(plot).shape == (480, 720, 3)
     assert capsys.readouterr().out == trained
     assert json.loads(table.read_text(encoding="utf-8"))["people"] == 10
     assert main(["predict", str(picture_file()), "--model", run, "--out", str(tmp_path)]) == 0

@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from hgzoo.cli import main
 from hgzoo.data import DATASETS, read_coco, usable
@@ -285,8 +287,30 @@ def test_data_check_counts_and_draws(root: Path, capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out
     assert "5 people, 4 usable, in\n4 pictures" in printed
     assert "right_hip                  4       4" in printed
-    assert "1 problems\n" in printed
+    assert "height of a picture: 120 to 120 pixels" in printed
+    assert "width of a picture: 90 to 90 pixels" in printed
+    assert "people left out: 1\n" in printed
+    assert "things worth a look: 0" in printed
     assert "im00002.jpg: the picture is missing" in printed
+    assert load(root / "sheet.png").shape == (160, 960, 3)
+
+
+def test_data_check_names_what_lies_outside_and_what_cannot_be_read(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A keypoint at a picture's very edge is inside; one row further is not."""
+    images = root / "mpii" / "images"
+    (images / "im00001.jpg").write_bytes(b"no picture")
+    Image.new("RGB", (30, 120)).save(images / "im00002.jpg")  # 45 is the people's middle
+    with h5py.File(root / "mpii" / "valid.h5", "r+") as file:
+        file["part"][2, :2] = [[45, 121], [45, 120.4]]
+    command = ["data", "check", "mpii", "--data", str(root), "--part", "validation"]
+    assert main([*command, "--sheet", str(root / "sheet.png")]) == 0
+    printed = capsys.readouterr().out
+    assert "things worth a look: 3\n" in printed
+    assert "im00001.jpg is not a picture" in printed
+    assert "im00002.jpg: the middle of a person lies outside the picture" in printed
+    assert "im00003.jpg: 1 keypoints lie outside the picture" in printed
     assert load(root / "sheet.png").shape == (160, 960, 3)
 
 
@@ -295,7 +319,7 @@ def test_data_check_of_nothing_usable_fails(root: Path, capsys: pytest.CaptureFi
         picture.unlink()
     command = ["data", "check", "mpii", "--data", str(root), "--part", "validation"]
     assert main(command) == 1
-    assert "5 problems" in capsys.readouterr().out
+    assert "people left out: 5\n" in capsys.readouterr().out
     assert main(["data", "check", "lspet", "--data", str(root), "--part", "validation"]) == 1
     assert "no validation part" in capsys.readouterr().err
 

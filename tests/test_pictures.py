@@ -159,3 +159,12 @@ def test_tensors_of_another_kind_are_refused() -> None:
         pictures.load(torch.zeros(2, 3, 4, 6, dtype=torch.uint8))
     with pytest.raises(InputError, match="uint8"):
         pictures.load(torch.zeros(3, 4, 6))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_pictures_size_is_that_of_the_upright_picture(tmp_path: Path, orientation: int) -> None:
+    picture = Image.new("RGB", (20, 12))
+    exif = picture.getexif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    assert pictures.size_of(tmp_path / "a.jpg") == pictures.load(tmp_path / "a.jpg").shape[:2]

@@ -21,7 +21,7 @@ hgzoo data check lsp --data datasets --sheet lsp.png
 hgzoo data check mpii --data datasets --part validation"""
 
 SHOWN = 20
-"""Problems that are printed; --all prints every one."""
+"""Lines of a list that are printed; --all prints every one."""
 
 COLUMNS, ROWS, SIDE = 6, 4, 160
 
@@ -36,20 +36,24 @@ def add_commands(commands: Any) -> None:
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
     add("--part", choices=("train", "validation"), default="train", help="(%(default)s)")
     add("--sheet", metavar="FILE", help="draw people with their keypoints there")
-    add("--all", action="store_true", help=f"list every problem, not only the first {SHOWN}")
+    add("--all", action="store_true", help=f"list everything, not only the first {SHOWN}")
 
 
 def _check(options: argparse.Namespace) -> int:
     import numpy as np
 
-    from hgzoo.data import find, usable
+    from hgzoo.data import find, inspect, usable
 
     dataset, read = find(options.dataset, options.part)
     samples = read(Path(options.data))
     people, problems = usable(samples)
-    pictures = len({person.path for person in people})
+    sizes, doubts = inspect(people)
     print(f"{options.dataset}, {options.part}: {len(samples)} people, {len(people)} usable, in")
-    print(f"{pictures} pictures; keypoints: {dataset.skeleton.name}")
+    print(f"{len(sizes)} pictures; keypoints: {dataset.skeleton.name}")
+    if sizes:
+        ranges = np.percentile(list(sizes.values()), [0, 50, 100], axis=0).T
+        for side, (least, half, most) in zip(("height", "width"), ranges, strict=True):
+            print(f"{side} of a picture: {least:.0f} to {most:.0f} pixels, half up to {half:.0f}")
     if people:
         visible = np.stack([person.visible for person in people])
         hidden = np.stack([person.hidden for person in people])
@@ -61,13 +65,19 @@ def _check(options: argparse.Namespace) -> int:
             dataset.skeleton.keypoints, visible.sum(0), hidden.sum(0), strict=True
         ):
             print(f"{name:<18} {seen:>9} {gone:>7}")
-    shown = problems if options.all else problems[:SHOWN]
-    print(f"\n{len(problems)} problems" + "".join(f"\n  {problem}" for problem in shown))
-    if len(shown) < len(problems):
-        print(f"  … and {len(problems) - len(shown)} more; --all lists them")
-    if options.sheet and people:
-        _write(contact_sheet(people, dataset.skeleton), Path(options.sheet))
+    _list("people left out", problems, every=options.all)
+    _list("things worth a look", doubts, every=options.all)
+    drawable = [person for person in people if person.path in sizes]
+    if options.sheet and drawable:
+        _write(contact_sheet(drawable, dataset.skeleton), Path(options.sheet))
     return int(not people)
+
+
+def _list(title: str, lines: Sequence[str], *, every: bool) -> None:
+    shown = lines if every else lines[:SHOWN]
+    print(f"\n{title}: {len(lines)}" + "".join(f"\n  {line}" for line in shown))
+    if len(shown) < len(lines):
+        print(f"  … and {len(lines) - len(shown)} more; --all lists them")
 
 
 def contact_sheet(people: Sequence[Sample], skeleton: Skeleton) -> RGB:

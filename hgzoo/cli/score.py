@@ -115,9 +115,17 @@ def _by_distance(options: argparse.Namespace) -> int:
     if options.json:
         write_text(Path(options.json), json.dumps(asdict(score), indent=2))
     if options.plot:
-        label = f"distance, as {score.metric} measures it"
-        _plot(score.curve, Path(options.plot), along="thresholds", label=label)
+        plot_score(score, Path(options.plot))
     return 0
+
+
+def plot_score(score: Score, path: Path) -> None:
+    """Draw the curve of each row over the threshold, and the row's figure beside its name."""
+    rows = {
+        f"{row} {score.groups[row]:.2f}" if row in score.groups else row: values
+        for row, values in score.curve.items()
+    }
+    _plot(rows, path, along="thresholds", label=f"distance, as {score.metric} measures it")
 
 
 def score_table(score: Score) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.score import precision_table, score_table
+from hgzoo.cli.score import plot_score, precision_table, score_table
 from hgzoo.cli.shared import add_machine, add_quiet, add_reading, add_run, command, together
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
@@ -31,7 +31,7 @@ hgzoo train my/own.toml --data datasets --init hg2_tiny --set epochs=20 --set lr
 
 EVALUATE = """\
 hgzoo evaluate hg2_tiny --data datasets
-hgzoo evaluate runs/mine --data datasets --json mine.json
+hgzoo evaluate runs/mine --data datasets --json mine.json --plot mine.png
 hgzoo evaluate hg8 --data datasets --dataset mpii --export preds.h5
 hgzoo evaluate runs/mine --data datasets --dataset coco --export results.json"""
 
@@ -58,6 +58,7 @@ def add_commands(commands: Any) -> None:
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
     add("--dataset", default="lsp", help="which set (%(default)s)")
     add("--json", metavar="FILE", help="write the figures there")
+    add("--plot", metavar="FILE", help="draw the curve of each row over the threshold there")
     add(
         "--export",
         metavar="FILE",
@@ -151,6 +152,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     found = _precision(dataset, results, people, Path(options.data))
     if found:
         print(f"\n{precision_table(found)}")
+    if options.plot:
+        plot_score(report.score, Path(options.plot))
     if options.json:
         table = {
             "model": str(options.model),

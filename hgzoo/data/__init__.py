@@ -11,7 +11,7 @@ from hgzoo.data.coco import coco_annotations, coco_train, coco_validation, read_
 from hgzoo.data.flic import flic_train, flic_validation
 from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_cleaned_train, lspet_train
 from hgzoo.data.mpii import mpii_train, mpii_validation
-from hgzoo.data.samples import Sample, sample_from_keypoints, usable
+from hgzoo.data.samples import Sample, inspect, sample_from_keypoints, usable
 from hgzoo.data.transforms import Batch, Crops, crop_of, loader
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.skeletons import SKELETONS, Skeleton
@@ -102,6 +102,7 @@ __all__ = [
     "Sample",
     "crop_of",
     "find",
+    "inspect",
     "loader",
     "read_coco",
     "sample_from_keypoints",

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hgzoo.errors import DataError
-from hgzoo.geometry import MPII_PERSON_PIXELS
+from hgzoo.errors import DataError, InputError
+from hgzoo.geometry import MPII_PERSON_PIXELS, inside
+from hgzoo.pictures import size_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,3 +108,34 @@ def usable(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
         else:
             good.append(sample)
     return good, problems
+
+
+def inspect(samples: Sequence[Sample]) -> tuple[dict[Path, tuple[int, int]], list[str]]:
+    """Open every picture, and hold the people in it against its size.
+
+    What this finds is worth a look, but keeps nobody out of training: crops may reach over a
+    picture's border, and keypoints there do not count.
+
+    Args:
+        samples: People whose pictures are there.
+
+    Returns:
+        (height, width) of each picture that can be read; and a line for each that cannot, for
+        each person whose middle lies outside, and for each person with keypoints outside.
+    """
+    sizes: dict[Path, tuple[int, int]] = {}
+    doubts = []
+    for path in dict.fromkeys(sample.path for sample in samples):
+        try:
+            sizes[path] = size_of(path)
+        except InputError as error:
+            doubts.append(str(error))
+    for sample in samples:
+        if sample.path in sizes:
+            seen = sample.keypoints[sample.visible]
+            beyond = int((~inside(seen, sizes[sample.path])).sum())
+            if not inside(np.array(sample.center), sizes[sample.path]):
+                doubts.append(f"{sample.path}: the middle of a person lies outside the picture")
+            elif beyond:
+                doubts.append(f"{sample.path}: {beyond} keypoints lie outside the picture")
+    return sizes, doubts
