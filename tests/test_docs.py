@@ -3,19 +3,21 @@
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hgzoo
-from hgzoo import checkpoints, sources
+from hgzoo import checkpoints, engine, sources
 from hgzoo.cli import main
 from hgzoo.cli.benchmark import decoders_table
 from hgzoo.cli.zoo import zoo_table
-from hgzoo.config import Weights
+from hgzoo.config import Recipe, Weights
 from hgzoo.factory import model_card
 from hgzoo.pictures import DEMO
+from tests.people import write_coco
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -55,11 +57,26 @@ def stand_in(folder: Path) -> Callable[..., Path]:
     return fetched
 
 
+def short(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Let training end after one epoch of small batches."""
+
+    def fitted(recipe: Recipe, *arguments: Any, **options: Any) -> Any:
+        train = replace(recipe.train, epochs=1, batch_size=2, warmup_epochs=0.0)
+        return fit(replace(recipe, train=train), *arguments, **options)
+
+    return fitted
+
+
 @pytest.mark.parametrize(("where", "code"), python_blocks(), ids=lambda value: value[:20])
 def test_every_example_runs(
     where: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "fetch", stand_in(tmp_path))
+    monkeypatch.setattr(engine, "fit", short(engine.fit))
+    write_coco(tmp_path, number=6)
+    (tmp_path / "coco" / "val2017").rename(tmp_path / "pictures")
+    annotations = tmp_path / "coco" / "annotations" / "person_keypoints_val2017.json"
+    annotations.rename(tmp_path / "my_coco.json")
     shutil.copy(DEMO, tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, where, "exec"), {})
