@@ -366,7 +366,7 @@ class StackedHourglass(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trade time for memory in training: keep only each residual's input."""
         for module in self.modules():
-            if isinstance(module, Residuals):
+            if isinstance(module, Residuals | Stem):
                 module.grad_checkpointing = enable
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # Any: timm's own format

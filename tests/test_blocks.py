@@ -1,5 +1,7 @@
 """The parts, each alone."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -103,12 +105,22 @@ def test_feedback_adds_features_and_heatmaps_to_the_input() -> None:
     torch.testing.assert_close(feedback(x, feats, heatmaps), expected)
 
 
-def test_forgetting_changes_neither_gradients_nor_statistics() -> None:
-    kept = Residuals(PreActBottleneck(4, 4), PreActBottleneck(4, 4))
-    forgetful = Residuals(PreActBottleneck(4, 4), PreActBottleneck(4, 4))
+def two_residuals() -> Residuals:
+    return Residuals(PreActBottleneck(4, 4), PreActBottleneck(4, 4))
+
+
+def small_stem() -> Stem:
+    return Stem(4, (2, 4, 6, 8), PreActBottleneck)
+
+
+@pytest.mark.parametrize("make", [two_residuals, small_stem])
+def test_forgetting_changes_neither_gradients_nor_statistics(
+    make: Callable[[], Residuals | Stem],
+) -> None:
+    kept, forgetful = make(), make()
     forgetful.load_state_dict(kept.state_dict())
     forgetful.grad_checkpointing = True
-    x = torch.randn(3, 4, 5, 6)
+    x = torch.randn(3, 4, 16, 24)
     for block in (kept, forgetful):
         for _ in range(2):
             block(x).square().sum().backward()
@@ -122,9 +134,10 @@ def test_forgetting_changes_neither_gradients_nor_statistics() -> None:
         assert torch.equal(one, other), name
 
 
-def test_forgetting_saves_memory() -> None:
+@pytest.mark.parametrize(("make", "times"), [(two_residuals, 4), (small_stem, 1.5)])
+def test_forgetting_saves_memory(make: Callable[[], Residuals | Stem], times: float) -> None:
     def saved(forget: bool) -> int:
-        block = Residuals(PreActBottleneck(8, 8))
+        block = make()
         block.grad_checkpointing = forget
         sizes: list[int] = []
 
@@ -133,10 +146,10 @@ def test_forgetting_saves_memory() -> None:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            block(torch.randn(2, 8, 16, 16, requires_grad=True))
+            block(torch.randn(2, 4, 16, 16, requires_grad=True))
         return sum(sizes)
 
-    assert saved(True) < saved(False) / 4
+    assert saved(True) < saved(False) / times
 
 
 class Plain(nn.Module):

@@ -53,8 +53,8 @@ class PreActBottleneck(nn.Module):
 class Residuals(nn.Sequential):
     """Residuals one after another, which can forget their insides while training.
 
-    With `grad_checkpointing` on, each residual keeps only its input for the backward pass and
-    computes the rest again: less memory, more time, the same gradients and running statistics.
+    With `grad_checkpointing` on, each residual keeps only its input for the backward pass: see
+    `run_block`.
 
     Args:
         blocks: The residuals, first to last.
@@ -71,18 +71,31 @@ class Residuals(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Run the residuals in turn."""
         for block in self:
-            if self.grad_checkpointing and self.training and torch.is_grad_enabled():
-                x = _recomputed(block, x)
-            else:
-                x = block(x)
+            x = run_block(block, x, forget=self.grad_checkpointing)
         return x
 
 
-def _recomputed(block: nn.Module, x: Tensor) -> Tensor:
+def run_block(block: nn.Module, x: Tensor, *, forget: bool) -> Tensor:
+    """Run a block; in training it can forget its insides, and compute them again when needed.
+
+    Args:
+        block: The block.
+        x: Its input.
+        forget: Keep only the input for the backward pass: less memory, more time, the same
+            gradients and running statistics.
+
+    Returns:
+        The block's output.
+    """
+
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _frozen_statistics(block)
 
-    out: Tensor = checkpoint(block, x, use_reentrant=False, context_fn=contexts)
+    out: Tensor
+    if forget and block.training and torch.is_grad_enabled():
+        out = checkpoint(block, x, use_reentrant=False, context_fn=contexts)
+    else:
+        out = block(x)
     return out
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from hgzoo.blocks.residual import MakeResidual
+from hgzoo.blocks.residual import MakeResidual, run_block
 
 
 class Stem(nn.Module):
@@ -15,6 +15,9 @@ class Stem(nn.Module):
 
     The public networks differ in the widths alone, so four numbers tell them apart: with F
     features, the original authors use (F/4, F/2, F/2, F), the later ports (F/4, F/2, F, F).
+
+    With `grad_checkpointing` on, each residual keeps only its input for the backward pass: see
+    `run_block`. At twice the resolution, the first one weighs more than any other.
 
     Args:
         in_channels: Channels of the picture, 3 for RGB.
@@ -36,10 +39,12 @@ class Stem(nn.Module):
         self.residual1 = make_residual(first, second)
         self.residual2 = make_residual(second, third)
         self.residual3 = make_residual(third, last)
+        self.grad_checkpointing = False
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features at a quarter of the pictures' resolution."""
         x = self.bn(self.conv(images)).relu()  # [B, first, H/2, W/2]
-        x = max_pool2d(self.residual1(x), 2)  # [B, second, H/4, W/4]
-        out: Tensor = self.residual3(self.residual2(x))
-        return out
+        forget = self.grad_checkpointing
+        x = max_pool2d(run_block(self.residual1, x, forget=forget), 2)  # [B, second, H/4, W/4]
+        x = run_block(self.residual2, x, forget=forget)
+        return run_block(self.residual3, x, forget=forget)
