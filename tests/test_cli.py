@@ -38,6 +38,8 @@ def weights(tmp_path: Path) -> str:
         ["train"],
         ["evaluate"],
         ["benchmark"],
+        ["benchmark", "decoders"],
+        ["benchmark", "train"],
         ["convert"],
         ["push"],
         ["publish-zoo"],

@@ -3,23 +3,76 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import command
+from hgzoo.cli.shared import add_quiet, command
+from hgzoo.errors import ConfigError
+from hgzoo.files import write_text
+
+if TYPE_CHECKING:
+    from hgzoo.benchmark import Loading, Step
+    from hgzoo.config import Recipe
 
 DECODERS_HEAD = """\
 | heatmaps | decoder | bias x | bias y | mean error | largest error | score |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |"""
 
+STEPS_HEAD = """\
+| batch | step | seconds | pictures a second | times the baseline |
+| ---: | --- | ---: | ---: | ---: |"""
+
+MEMORY_HEAD = """\
+| batch | step | MiB kept a picture | with checkpointing | times less | times the seconds |
+| ---: | --- | ---: | ---: | ---: | ---: |"""
+
+LOADING_HEAD = """\
+| workers | pictures read a second | times the fastest step | training waits |
+| ---: | ---: | ---: | ---: |"""
+
+EXAMPLES = """\
+hgzoo benchmark decoders
+hgzoo benchmark train"""
+
+TRAIN = """\
+hgzoo benchmark train
+hgzoo benchmark train --model hg8 --batch 2 --repeats 3 --json speed.json
+GLIBC_TUNABLES=glibc.malloc.hugetlb=1 hgzoo benchmark train"""
+
+ALLOCATOR = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_CONF", "THP_MEM_ALLOC_ENABLE")
+"""Environment variables that change how memory is claimed, besides those named MALLOC_..._."""
+
 
 def add_commands(commands: Any) -> None:
     """Add `benchmark`."""
     text = "measure what the documentation claims"
-    parser = command(commands, "benchmark", _benchmark, text, examples="hgzoo benchmark decoders")
-    parser.add_argument("what", choices=("decoders",), help="decoders: their error on drawn peaks")
+    parser = command(commands, "benchmark", _decoders, text, examples=EXAMPLES)
+    parts = parser.add_subparsers(title="what to measure", required=True, metavar="WHAT")
+    text = "the decoders' error on drawn peaks"
+    command(parts, "decoders", _decoders, text, examples="hgzoo benchmark decoders")
+    text = "the speed of training: steps in turns, memory, and the reading of pictures"
+    parser = command(parts, "train", _train, text, examples=TRAIN)
+    add = parser.add_argument
+    add("--model", default="hg2", help="a variant, or the path of a recipe (%(default)s)")
+    add("--batch", type=_whole_numbers, default=[4, 8], metavar="N,N", help="pictures a step (4,8)")
+    add("--size", type=int, metavar="PIXELS", help="height and width of the crops (the recipe's)")
+    add("--repeats", type=int, default=5, help="steps of each kind that count (%(default)s)")
+    add("--threads", type=int, help="threads of the training process (torch's default)")
+    add("--workers", type=_whole_numbers, default=[0, 1, 2], metavar="N,N", help="readers (0,1,2)")
+    add("--json", metavar="FILE", help="write the figures there, with each step's seconds")
+    add_quiet(parser)
 
 
-def _benchmark(options: argparse.Namespace) -> int:
+def _whole_numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+def _decoders(options: argparse.Namespace) -> int:
     print(decoders_table())
     return 0
 
@@ -38,3 +91,106 @@ def decoders_table() -> str:
 
 def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
+
+
+def _train(options: argparse.Namespace) -> int:
+    import torch
+
+    from hgzoo import factory
+
+    if options.threads is not None:
+        if options.threads < 1:
+            raise ConfigError(f"--threads must be at least 1, got {options.threads}")
+        torch.set_num_threads(options.threads)
+    if min(options.workers) < 0:
+        raise ConfigError(f"workers must be 0 or more, got {min(options.workers)}")
+    recipe = factory.model_info(options.model)
+    if options.size:
+        size = (options.size, options.size)
+        recipe = replace(recipe, input=replace(recipe.input, size=size))
+    height, width = recipe.input.size
+    conditions = {
+        "model": recipe.name,
+        "size": f"{height}x{width}",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "allocator": _allocator(),
+    }
+    steps, loading = _measured(recipe, options)
+    print(", ".join(f"{name} {value}" for name, value in conditions.items()))
+    print(f"\n{steps_table(steps)}\n\n{memory_table(steps)}\n\n{loading_table(loading, steps)}")
+    if options.json:
+        table = {
+            **conditions,
+            "steps": [asdict(step) for step in steps],
+            "loading": [asdict(row) for row in loading],
+        }
+        write_text(Path(options.json), json.dumps(table, indent=2))
+    return 0
+
+
+def _allocator() -> str:
+    """Tell how this process's environment changes the claiming of memory."""
+    chosen = [f"{name}={os.environ[name]}" for name in ALLOCATOR if os.environ.get(name)]
+    chosen += [
+        f"{k}={v}" for k, v in os.environ.items() if k.startswith("MALLOC_") and k[-1] == "_"
+    ]
+    return " ".join(chosen) or "as the system has it"
+
+
+def _measured(recipe: Recipe, options: argparse.Namespace) -> tuple[list[Step], list[Loading]]:
+    from hgzoo.benchmark import loading_speeds, make_runs, step_speeds, write_people
+    from hgzoo.progress import bar
+
+    shown = not options.quiet
+    steps: list[Step] = []
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        people = write_people(folder, keypoints=recipe.model.num_keypoints)
+        for batch in options.batch:
+            runs = make_runs(recipe, people, batch=batch, folder=folder)
+            steps += step_speeds(runs, repeats=options.repeats, progress=shown)
+        fastest = max(steps[-len(runs) :], key=lambda step: step.rate)
+        rows = loading_speeds(runs[fastest.setup], options.workers, steps=options.repeats)
+        total = len(options.workers)
+        return steps, list(bar(rows, "loading", show=shown, total=total, unit="row"))
+
+
+def steps_table(steps: Sequence[Step]) -> str:
+    """Return the speed of each step, as a Markdown table."""
+    from hgzoo.benchmark import BASELINE, times_faster
+
+    baselines = {step.batch: step for step in steps if step.setup == BASELINE}
+    rows = [
+        f"| {step.batch} | {step.setup} | {step.batch / step.rate:.2f} | {step.rate:.2f} "
+        f"| {times_faster(step, baselines[step.batch]):.2f} |"
+        for step in steps
+    ]
+    return "\n".join([STEPS_HEAD, *rows])
+
+
+def memory_table(steps: Sequence[Step]) -> str:
+    """Return what gradient checkpointing saves and costs, as a Markdown table."""
+    from hgzoo.benchmark import CHECKPOINTED, times_faster
+
+    by_name = {(step.batch, step.setup): step for step in steps}
+    rows = []
+    for step in steps:
+        if step.setup in CHECKPOINTED:
+            less = by_name[step.batch, CHECKPOINTED[step.setup]]
+            kept, rest = (one.saved / one.batch / 2**20 for one in (step, less))
+            rows.append(
+                f"| {step.batch} | {step.setup} | {kept:.1f} | {rest:.1f} | {kept / rest:.2f} "
+                f"| {times_faster(step, less):.2f} |"
+            )
+    return "\n".join([MEMORY_HEAD, *rows])
+
+
+def loading_table(loading: Sequence[Loading], steps: Sequence[Step]) -> str:
+    """Return how fast pictures are read, against the fastest step, as a Markdown table."""
+    fastest = max(step.rate for step in steps)
+    rows = [
+        f"| {row.workers} | {row.rate:.0f} | {row.rate / fastest:.1f} | {row.waiting:.1%} |"
+        for row in loading
+    ]
+    return "\n".join([LOADING_HEAD, *rows])

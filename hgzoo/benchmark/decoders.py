@@ -1,4 +1,4 @@
-"""What the documentation claims, measured."""
+"""How far decoders are off, on keypoints drawn where the truth is known."""
 
 from __future__ import annotations
 

@@ -1,0 +1,137 @@
+"""What `hgzoo benchmark train` counts; how long things take is not tested."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from hgzoo import factory
+from hgzoo.benchmark import (
+    BASELINE,
+    SETUPS,
+    Step,
+    make_runs,
+    saved_bytes,
+    times_faster,
+    write_people,
+)
+from hgzoo.blocks import Residuals
+from hgzoo.cli import main
+from hgzoo.pictures import load
+
+
+class Exp(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.exp()
+
+
+def test_saved_bytes_by_hand() -> None:
+    """The product keeps x for the weight's gradient, the ReLU its result; the sum nothing."""
+    x, weight = torch.randn(5), torch.ones(5, requires_grad=True)
+
+    def work() -> None:
+        (x * weight).relu().sum().backward()
+
+    assert saved_bytes(work, known=[weight]) == 5 * 4 + 5 * 4
+    assert saved_bytes(work, known=[weight, x]) == 5 * 4
+
+
+def test_tensors_that_share_their_memory_count_once() -> None:
+    """Both products keep x, of which each sees a half; the root of each keeps its result."""
+    x, weight = torch.rand(6), torch.ones(3, requires_grad=True)
+
+    def work() -> None:
+        ((x[:3] * weight).sqrt() + (x[3:] * weight).sqrt()).sum().backward()
+
+    assert saved_bytes(work, known=[weight]) == 6 * 4 + 2 * 3 * 4
+
+
+def test_what_is_computed_again_was_not_saved() -> None:
+    """Three exponentials keep their results; forgetful blocks their inputs, the first one x."""
+    block = Residuals(nn.Sequential(Exp(), Exp()), Exp())
+    x = torch.randn(5, requires_grad=True)
+    assert saved_bytes(lambda: block(x).sum().backward(), known=[x]) == 3 * 5 * 4
+    block.grad_checkpointing = True
+    assert saved_bytes(lambda: block(x).sum().backward(), known=[x]) == 5 * 4
+
+
+def test_a_ratio_is_the_median_over_the_rounds() -> None:
+    """Round by round 2, 3 and 10 times; the ratio of the medians would be 4."""
+    one = Step(setup="float32", batch=4, seconds=(1.0, 2.0, 0.5), saved=0)
+    other = Step(setup=BASELINE, batch=4, seconds=(2.0, 6.0, 5.0), saved=0)
+    assert times_faster(one, other) == 3.0
+    assert one.rate == 4.0
+
+
+def test_setups_differ_in_what_they_say_alone(tmp_path: Path) -> None:
+    recipe = factory.model_info("hg1_nano")
+    recipe = replace(recipe, train=replace(recipe.train, batch_size=9, accumulate=3))
+    people = write_people(tmp_path, keypoints=recipe.model.num_keypoints)
+    assert load(people[0].path).shape == (450, 600, 3)
+    runs = make_runs(recipe, people, batch=2, folder=tmp_path)
+    base = runs[BASELINE].model.state_dict()
+    for name, run in runs.items():
+        setup = SETUPS[name]
+        weight = run.model.stem.conv.weight
+        assert weight.is_contiguous(memory_format=torch.channels_last) == setup.channels_last
+        assert weight.is_contiguous() != setup.channels_last
+        assert run.model.stem.grad_checkpointing == setup.forget
+        assert run.options.precision == setup.precision
+        assert (run.config.batch_size, run.config.accumulate) == (2, 1)
+        assert all(torch.equal(tensor, base[key]) for key, tensor in run.model.state_dict().items())
+
+
+def test_the_command_prints_every_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+    file = tmp_path / "speed.json"
+    words = "--model hg1_nano --batch 2,3 --size 64 --repeats 1 --workers 0,1 --quiet"
+    threads = torch.get_num_threads()
+    command = ["benchmark", "train", *words.split(), "--threads", str(threads)]
+    assert main([*command, "--json", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"model hg1_nano, size 64x64, threads {threads}, ")
+    assert lines[0].endswith("allocator GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
+    for batch in (2, 3):
+        for setup in SETUPS:
+            assert sum(line.startswith(f"| {batch} | {setup} | ") for line in lines) >= 1
+        assert any(
+            line.startswith(f"| {batch} | {BASELINE} | ") and "| 1.00 |" in line for line in lines
+        )
+    for workers in (0, 1):
+        assert sum(line.startswith(f"| {workers} | ") for line in lines) == 1
+    table = json.loads(file.read_text(encoding="utf-8"))
+    assert [len(step["seconds"]) for step in table["steps"]] == [1] * 2 * len(SETUPS)
+    saved = {(step["batch"], step["setup"]): step["saved"] for step in table["steps"]}
+    assert saved[2, "float32"] == saved[2, BASELINE]
+    assert saved[2, "float32"] / saved[2, "float32, checkpointing"] > 2
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("--repeats 0", "repeats must be at least 1"),
+        ("--threads 0", "--threads must be at least 1"),
+        ("--batch 0", "batch_size must be at least 1"),
+        ("--batch 65", "lower batch_size"),
+        ("--size 100", "must divide by 64"),
+        ("--model hg1_nanno", "hg1_nano"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    words: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = "benchmark train --model hg1_nano --batch 2 --size 64 --repeats 1 --quiet"
+    assert main([*command.split(), *words.split()]) == 1
+    assert reason in capsys.readouterr().err
+
+
+def test_negative_workers_are_refused_before_anything_is_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["benchmark", "train", "--workers", "0,-1", "--quiet"]) == 1
+    assert "workers must be 0 or more" in capsys.readouterr().err
