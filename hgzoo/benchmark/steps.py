@@ -1,4 +1,4 @@
-"""How fast a training step is, as ratios of steps that take turns in one process.
+"""How fast a training step is, as ratios of steps that take turns.
 
 Seconds change from minute to minute with whatever else a machine does; a ratio of two steps that
 ran one after the other does so much less.
@@ -6,12 +6,16 @@ ran one after the other does so much less.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,11 +38,13 @@ class Setup:
         precision: Number format of the forward pass.
         channels_last: Memory order of weights and pictures: NHWC, as `hgzoo train` has it, or NCHW.
         forget: Gradient checkpointing.
+        keep_memory: Run in a process of its own that holds on to memory: see `KEEPING`.
     """
 
     precision: Precision = "float32"
     channels_last: bool = True
     forget: bool = False
+    keep_memory: bool = False
 
 
 BASELINE = "float32, NCHW"
@@ -50,11 +56,20 @@ SETUPS: dict[str, Setup] = {
     "float32, checkpointing": Setup(forget=True),
     "bfloat16": Setup(precision="bfloat16"),
     "bfloat16, checkpointing": Setup(precision="bfloat16", forget=True),
+    "float32, memory held": Setup(keep_memory=True),
+    "bfloat16, memory held": Setup(precision="bfloat16", keep_memory=True),
 }
 """What is compared."""
 
 CHECKPOINTED = {"float32": "float32, checkpointing", "bfloat16": "bfloat16, checkpointing"}
 """The setup that differs by gradient checkpointing alone."""
+
+KEEPING = {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736"}
+"""Lets glibc hold on to memory that was freed; read when a process begins, ignored elsewhere.
+
+Otherwise blocks of 32 MiB and more go back to the system after every use, and the next use begins
+with a page fault for each 4 KiB of them.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,90 +100,142 @@ def times_faster(step: Step, than: Step) -> float:
     return median(other / own for other, own in pairs)
 
 
-def make_runs(
-    recipe: Recipe, people: Sequence[Sample], *, batch: int, folder: Path
-) -> dict[str, Run]:
-    """Make a training run of each setup, all from the same random weights.
+class Timed:
+    """A training run of one setup, and the batch that it is timed on.
 
     Args:
         recipe: Whose step it is: network, loss and optimizer.
         people: What it could train on, `batch` or more.
+        setup: How the step runs.
         batch: Pictures a step.
-        folder: Where the runs' folders would lie.
+        folder: Where the run's folder would lie.
 
     Raises:
         ConfigError: The recipe cannot be trained, or the people are too few.
         MissingExtraError: accelerate or timm is not installed.
     """
-    return {name: _run(recipe, people, setup, batch, folder) for name, setup in SETUPS.items()}
+
+    def __init__(
+        self, recipe: Recipe, people: Sequence[Sample], setup: Setup, *, batch: int, folder: Path
+    ) -> None:
+        train = replace(
+            recipe.train, batch_size=batch, accumulate=1, grad_checkpointing=setup.forget
+        )
+        torch.manual_seed(train.seed)
+        model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
+        self.run = Run(
+            replace(recipe, train=train),
+            model,
+            [(people, 1)],
+            out=folder,
+            options=Options(precision=setup.precision, progress=False),
+        )
+        first = next(iter(self.run.batches))
+        self.batch: Batch = next(iter(loader(self.run.loader.dataset, [first])))
+        if not setup.channels_last:
+            model.to(memory_format=torch.contiguous_format)
+            self.batch = self.batch._replace(images=self.batch.images.contiguous())
+
+    def seconds(self) -> float:
+        """Train one step, and return how long it took."""
+        begin = time.perf_counter()
+        self.run.step(self.batch)
+        return time.perf_counter() - begin
+
+    def saved(self) -> int:
+        """Train one step, and return the bytes that it kept for its backward pass."""
+        model = self.run.model
+        known = (*model.parameters(), *model.buffers())
+        return saved_bytes(lambda: self.run.step(self.batch), known=known)
 
 
-def _run(recipe: Recipe, people: Sequence[Sample], setup: Setup, batch: int, folder: Path) -> Run:
-    train = replace(
-        recipe.train, batch_size=batch, accumulate=1, grad_checkpointing=setup.forget, init=""
-    )
-    torch.manual_seed(train.seed)
-    model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
-    run = Run(
-        replace(recipe, train=train),
-        model,
-        [(people, 1)],
-        out=folder,
-        options=Options(precision=setup.precision, progress=False),
-    )
-    order = torch.channels_last if setup.channels_last else torch.contiguous_format
-    model.to(memory_format=order)
-    return run
+class Elsewhere:
+    """A `Timed` in another process.
+
+    Args:
+        pool: The process.
+        setup: How its step runs.
+        make: Makes it there.
+    """
+
+    here: ClassVar[dict[Setup, Timed]] = {}
+    """What this process keeps for the one that started it."""
+
+    def __init__(self, pool: Executor, setup: Setup, make: Callable[[Setup], Timed]) -> None:
+        self.pool, self.setup = pool, setup
+        pool.submit(_keep, setup, make).result()
+
+    def seconds(self) -> float:
+        """Train one step there, and return how long it took."""
+        return self.pool.submit(_seconds, self.setup).result()
+
+    def saved(self) -> int:
+        """Train one step there, and return the bytes that it kept for its backward pass."""
+        return self.pool.submit(_saved, self.setup).result()
 
 
-def step_speeds(runs: Mapping[str, Run], *, repeats: int, progress: bool = True) -> list[Step]:
-    """Let each run train on one batch, in turns.
+def _keep(setup: Setup, make: Callable[[Setup], Timed]) -> None:
+    Elsewhere.here[setup] = make(setup)
+
+
+def _seconds(setup: Setup) -> float:
+    return Elsewhere.here[setup].seconds()
+
+
+def _saved(setup: Setup) -> int:
+    return Elsewhere.here[setup].saved()
+
+
+@contextmanager
+def keeping_process() -> Iterator[Executor]:
+    """Start a process that holds on to its memory; this one's environment stays as it was."""
+    before = {name: os.environ.get(name) for name in KEEPING}
+    os.environ.update(KEEPING)
+    try:
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        pool.submit(torch.set_num_threads, torch.get_num_threads()).result()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+    with pool:
+        yield pool
+
+
+def step_speeds(
+    timed: Mapping[str, Timed | Elsewhere], *, batch: int, repeats: int, progress: bool = True
+) -> list[Step]:
+    """Let every setup train on one batch, in turns.
 
     A first round, in which memory is claimed and kernels are chosen, does not count.
 
     Args:
-        runs: What `make_runs` gave.
+        timed: What takes turns, by keys of `SETUPS`.
+        batch: Pictures a step.
         repeats: Rounds that count, 1 or more.
         progress: Show a progress bar.
 
     Returns:
-        A row for each run.
+        A row for each.
 
     Raises:
         ConfigError: `repeats` is below 1.
     """
     if repeats < 1:
         raise ConfigError(f"repeats must be at least 1, got {repeats}")
-    shown = {name: _batch(run, SETUPS[name]) for name, run in runs.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    seconds: dict[str, list[float]] = {name: [] for name in timed}
     saved: dict[str, int] = {}
-    size = next(iter(runs.values())).config.batch_size
-    steps = [(turn, name) for turn in range(repeats + 1) for name in runs]
-    for turn, name in bar(steps, f"batch {size}", show=progress, unit="step"):
-        run, batch = runs[name], shown[name]
+    steps = [(turn, name) for turn in range(repeats + 1) for name in timed]
+    for turn, name in bar(steps, f"batch {batch}", show=progress, unit="step"):
         if turn:
-            seconds[name].append(_seconds(run, batch))
+            seconds[name].append(timed[name].seconds())
         else:
-            model = run.model
-            known = (*model.parameters(), *model.buffers())
-            saved[name] = saved_bytes(partial(run.step, batch), known=known)
+            saved[name] = timed[name].saved()
     return [
-        Step(setup=name, batch=size, seconds=tuple(seconds[name]), saved=saved[name])
-        for name in runs
+        Step(setup=name, batch=batch, seconds=tuple(seconds[name]), saved=saved[name])
+        for name in timed
     ]
-
-
-def _batch(run: Run, setup: Setup) -> Batch:
-    """Read a run's first batch, in the setup's memory order."""
-    first = next(iter(run.batches))
-    batch: Batch = next(iter(loader(run.loader.dataset, [first])))
-    return batch if setup.channels_last else batch._replace(images=batch.images.contiguous())
-
-
-def _seconds(run: Run, batch: Batch) -> float:
-    begin = time.perf_counter()
-    run.step(batch)
-    return time.perf_counter() - begin
 
 
 def saved_bytes(work: Callable[[], object], *, known: Iterable[Tensor]) -> int:

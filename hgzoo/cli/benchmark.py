@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -139,19 +140,32 @@ def _allocator() -> str:
 
 
 def _measured(recipe: Recipe, options: argparse.Namespace) -> tuple[list[Step], list[Loading]]:
-    from hgzoo.benchmark import loading_speeds, make_runs, step_speeds, write_people
+    from hgzoo.benchmark import (
+        SETUPS,
+        Elsewhere,
+        Timed,
+        keeping_process,
+        loading_speeds,
+        step_speeds,
+        write_people,
+    )
     from hgzoo.progress import bar
 
     shown = not options.quiet
     steps: list[Step] = []
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory() as name, keeping_process() as pool:
         folder = Path(name)
         people = write_people(folder, keypoints=recipe.model.num_keypoints)
         for batch in options.batch:
-            runs = make_runs(recipe, people, batch=batch, folder=folder)
-            steps += step_speeds(runs, repeats=options.repeats, progress=shown)
-        fastest = max(steps[-len(runs) :], key=lambda step: step.rate)
-        rows = loading_speeds(runs[fastest.setup], options.workers, steps=options.repeats)
+            make = partial(Timed, recipe, people, batch=batch, folder=folder)
+            timed = {
+                name: Elsewhere(pool, setup, make) if setup.keep_memory else make(setup)
+                for name, setup in SETUPS.items()
+            }
+            steps += step_speeds(timed, batch=batch, repeats=options.repeats, progress=shown)
+        fastest = max(steps, key=lambda step: step.rate)
+        reader = Timed(recipe, people, SETUPS[fastest.setup], batch=fastest.batch, folder=folder)
+        rows = loading_speeds(reader.run, options.workers, steps=options.repeats)
         total = len(options.workers)
         return steps, list(bar(rows, "loading", show=shown, total=total, unit="row"))
 
