@@ -64,7 +64,10 @@ SETUPS: dict[str, Setup] = {
 CHECKPOINTED = {"float32": "float32, checkpointing", "bfloat16": "bfloat16, checkpointing"}
 """The setup that differs by gradient checkpointing alone."""
 
-KEEPING = {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736"}
+KEEPING = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
+    ":glibc.malloc.trim_threshold=68719476736"
+}
 """Lets glibc hold on to memory that was freed; read when a process begins, ignored elsewhere.
 
 Otherwise blocks of 32 MiB and more go back to the system after every use, and the next use begins

@@ -42,8 +42,7 @@ hgzoo benchmark train"""
 
 TRAIN = """\
 hgzoo benchmark train
-hgzoo benchmark train --model hg8 --batch 2 --repeats 3 --json speed.json
-GLIBC_TUNABLES=glibc.malloc.hugetlb=1 hgzoo benchmark train"""
+hgzoo benchmark train --model hg8 --batch 2 --repeats 3 --json speed.json"""
 
 ALLOCATOR = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_CONF", "THP_MEM_ALLOC_ENABLE")
 """Environment variables that change how memory is claimed, besides those named MALLOC_..._."""
