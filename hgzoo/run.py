@@ -122,8 +122,8 @@ class Run:
         self.accelerator = accelerate.Accelerator(
             log_with="tensorboard" if curves else None, project_dir=out
         )
-        self.batches, crops = _shown(model, train, config)
-        self.loader = loader(crops, self.batches, workers=options.workers)
+        self.batches, self.crops = _shown(model, train, config)
+        self.loader = loader(self.crops, self.batches, workers=options.workers)
         model.set_grad_checkpointing(config.grad_checkpointing)
         model.train().to(memory_format=torch.channels_last)
         if processes.count() > 1:

@@ -75,7 +75,7 @@ def loading_speeds(run: Run, workers: list[int], *, steps: int) -> Iterator[Load
     Yields:
         A row for each number of workers.
     """
-    crops, batch = run.loader.dataset, run.config.batch_size
+    crops, batch = run.crops, run.config.batch_size
     showings = max(LEAST_SHOWINGS, math.ceil((steps + 1) * batch / len(crops)))
     for number in workers:
         shown = EpochBatches([showings] * len(crops), batch_size=batch, seed=run.config.seed)
@@ -93,11 +93,12 @@ def _batches(batches: Any) -> Iterator[Batch]:  # Any: torch types a loader by i
 
 def _waiting(run: Run, batches: Iterator[Batch], steps: int) -> float:
     """Return the part of the time that a run spends waiting for its next batch."""
-    run.step(next(batches))
+    device = run.accelerator.device
+    run.step(next(batches).to(device))
     waited, begin = 0.0, time.perf_counter()
     for _ in range(steps):
         asked = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - asked
-        run.step(batch)
+        run.step(batch.to(device))
     return waited / (time.perf_counter() - begin)

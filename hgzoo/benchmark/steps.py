@@ -134,7 +134,8 @@ class Timed:
             options=Options(precision=setup.precision, progress=False),
         )
         first = next(iter(self.run.batches))
-        self.batch: Batch = next(iter(loader(self.run.loader.dataset, [first])))
+        loaded: Batch = next(iter(loader(self.run.crops, [first])))
+        self.batch = loaded.to(self.run.accelerator.device)
         if not setup.channels_last:
             model.to(memory_format=torch.contiguous_format)
             self.batch = self.batch._replace(images=self.batch.images.contiguous())
