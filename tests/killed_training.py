@@ -18,10 +18,10 @@ from tests.test_engine import RECIPE, network
 
 
 def train(root: Path, out: Path) -> None:
-    """Train for four epochs, or go on where the folder stands."""
+    """Train for two epochs, or go on where the folder stands."""
     people = DATASETS["lsp"].train(root)
     engine.fit(
-        replace(RECIPE, train=replace(RECIPE.train, epochs=4)),
+        replace(RECIPE, train=replace(RECIPE.train, epochs=2)),
         network(RECIPE),
         train=[(people, 1)],
         validation=people[:5],
