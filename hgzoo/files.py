@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +38,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file and its last newline, whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def first_file(places: Sequence[Path]) -> Path | None:
+    """Return the first of some paths that is a file; None where none is."""
+    return next((place for place in places if place.is_file()), None)
 
 
 def is_folder(path: str | Path) -> bool:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hgzoo.data.samples import Sample
 from hgzoo.errors import ConfigError, DataError, UnknownNameError
+from hgzoo.files import first_file
 from hgzoo.geometry import MPII_PERSON_PIXELS
 from hgzoo.skeletons import SKELETONS, Skeleton
 
@@ -116,7 +117,7 @@ def _coco(folder: Path, part: str) -> list[Sample]:
 
 def _find(folder: Path, part: str) -> Path:
     places = [folder / name.format(part=part) for name in ANNOTATIONS]
-    return next((place for place in places if place.is_file()), places[0])
+    return first_file(places) or places[0]
 
 
 def read_coco(path: Path, images: Path, *, category: str = "") -> tuple[list[Sample], Skeleton]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hgzoo.data.h5 import read_h5
 from hgzoo.data.samples import Sample
+from hgzoo.files import first_file
 from hgzoo.skeletons import SKELETONS
 
 
@@ -39,5 +40,4 @@ def flic_validation(root: Path) -> list[Sample]:
 
 def _read(folder: Path, name: str) -> list[Sample]:
     places = [folder / name, folder / "annot" / name]
-    path = next((place for place in places if place.is_file()), places[0])
-    return read_h5(path, folder / "images", SKELETONS["flic"])
+    return read_h5(first_file(places) or places[0], folder / "images", SKELETONS["flic"])

@@ -27,6 +27,7 @@ from hgzoo.data.h5 import from_1_based, read_h5
 from hgzoo.data.mpii_mat import CENTER_SHIFT, from_mat
 from hgzoo.data.samples import Sample
 from hgzoo.errors import DataError
+from hgzoo.files import first_file
 from hgzoo.skeletons import SKELETONS
 
 NECK_TO_HEAD_SIZE = 0.75
@@ -65,7 +66,7 @@ def mpii_validation(root: Path) -> list[Sample]:
 def _read(folder: Path, part: str) -> list[Sample]:
     names = (f"{part}.h5", MAT, f"{part}.json", *JSONS)
     places = [folder / inside / name for name in names for inside in PLACES]
-    found = next((path for path in places if path.is_file()), None)
+    found = first_file(places)
     if found is None:
         raise DataError(
             f"{folder} holds no annotations; looked for {', '.join(names)}, there, in "
