@@ -21,8 +21,9 @@ from hgzoo.checkpoints import Checkpoint
 from hgzoo.config import InputSpec, ModelConfig, Recipe
 from hgzoo.errors import ConfigError, HgzooError, WeightsError
 from hgzoo.files import atomic, is_folder, write_text
-from hgzoo.geometry import Crop, to_tensor
+from hgzoo.geometry import Crop
 from hgzoo.inference import Network, read_keypoints
+from hgzoo.normalization import to_tensor
 from hgzoo.pictures import DEMO, RGB, load
 from hgzoo.skeletons import SKELETONS, Pose
 from hgzoo.visualize import draw_skeleton, draw_stacks

@@ -167,7 +167,7 @@ def evaluate(
     scores, activity = np.zeros((2, len(samples), skeleton.num_keypoints))
     was_training = model.training
     model.eval()
-    device = next(model.parameters()).device
+    device = model.device
     ready = loader(crops, batches, workers=options.workers)
     decode = decoder_for(model, decoder)
     for batch in bar(ready, "judging", show=options.progress and processes.is_first()):

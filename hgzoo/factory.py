@@ -84,6 +84,21 @@ def create_model(
     return model
 
 
+def load_model(name: str | Path) -> StackedHourglass:
+    """Load a network with its weights.
+
+    Args:
+        name: A name of the zoo ("hg2_tiny", "hg2_tiny.lsp", "hf-hub:owner/name"), or the path of
+            a checkpoint file, of a folder that `save_pretrained` wrote, or of a run folder of
+            `hgzoo train`.
+
+    Raises:
+        UnknownNameError: No such variant or weights.
+        WeightsError: The variant has no weights, they cannot be had, or they are damaged.
+    """
+    return StackedHourglass.from_checkpoint(find_weights(name), where=str(name))
+
+
 def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Checkpoint:
     """Find pretrained weights, wherever they are, and read them.
 

@@ -12,25 +12,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hgzoo.errors import InputError
 
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of R, G and B in the gray of a color (ITU-R BT.601)."""
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MPII_PERSON_PIXELS = 200.0
 """MPII's unit: a person of scale 1 is 200 pixels tall."""
 
 Points = NDArray[np.float64]
 Box = tuple[float, float, float, float]
-XY = TypeVar("XY", Tensor, Points)
+XY = TypeVar("XY", "Tensor", Points)
 
 
 def crop_to_heatmap(xy: XY, stride: int) -> XY:
@@ -190,7 +188,9 @@ class Crop:
         matrix = self.matrix
         return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
-    def warp(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def warp(
+        self, picture: NDArray[np.uint8], *, out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """Cut the crop out of a picture.
 
         What lies outside the picture is black. A picture that shrinks to less than half is first
@@ -198,17 +198,20 @@ class Crop:
 
         Args:
             picture: [H, W, C], 0..255.
+            out: Where to write the crop, [*size, C], such as its place in a batch; None makes a
+                new one.
 
         Returns:
-            [*size, C], 0..255.
+            `out`, [*size, C], 0..255.
         """
         height, width = self.size
         part, matrix = self._part(picture)
-        out = np.zeros((height, width, picture.shape[2]), np.uint8)
+        if out is None:
+            out = np.empty((height, width, picture.shape[2]), np.uint8)
         if part.size:
-            out[...] = cv2.warpAffine(
-                part, matrix, (width, height), flags=cv2.INTER_LINEAR
-            ).reshape(out.shape)
+            cv2.warpAffine(part, matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR)
+        else:
+            out[...] = 0
         return out
 
     def _part(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Points]:
@@ -232,48 +235,3 @@ class Crop:
         linear = self.matrix[:, :2]
         origin = np.array([x0, y0]) + 0.5 * step - 0.5  # the small part's pixel (0, 0)
         return part, np.column_stack([linear * step, linear @ origin + self.matrix[:, 2]])
-
-
-def to_tensor(crops: NDArray[np.uint8]) -> Tensor:
-    """Turn crops into a tensor the network's first step can take.
-
-    Args:
-        crops: [B, H, W, C], 0..255.
-
-    Returns:
-        [B, C, H, W], 0..255, uint8, a view in channels_last order.
-    """
-    return torch.from_numpy(crops).permute(0, 3, 1, 2)
-
-
-def normalize(
-    images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], *, stretch: bool = False
-) -> Tensor:
-    """Bring bytes to the range a network expects.
-
-    Args:
-        images: [B, C, H, W], 0..255; RGB for a network of one channel becomes gray.
-        mean: C numbers, range 0..1.
-        std: C numbers.
-        stretch: First bring each picture's darkest number to 0 and its brightest to 255, all
-            channels together.
-
-    Returns:
-        (images / 255 - mean) / std, [B, C, H, W], float32.
-    """
-    if images.shape[1] == 3 and len(mean) == 1:
-        luma = images.new_tensor(LUMA, dtype=torch.float32).view(1, 3, 1, 1)
-        images = (images.float() * luma).sum(1, keepdim=True)
-    if stretch:
-        images = _stretched(images)
-    scale = 1.0 / (255.0 * images.new_tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
-    shift = images.new_tensor(mean, dtype=torch.float32).view(1, -1, 1, 1)
-    return images.float() * scale - shift * 255.0 * scale
-
-
-def _stretched(images: Tensor) -> Tensor:
-    """Stretch each picture's contrast; a picture of one color stays as it is."""
-    images = images.float()
-    darkest, brightest = (edge.view(-1, 1, 1, 1) for edge in images.flatten(1).aminmax(dim=1))
-    span = brightest - darkest
-    return torch.where(span > 0, (images - darkest) * (255.0 / span.clamp(min=1e-6)), images)

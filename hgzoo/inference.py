@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hgzoo.config import InputSpec, ModelConfig, OutputSpec
 from hgzoo.decoders import DECODERS, Decode, heights
 from hgzoo.errors import ConfigError, UnknownNameError
-from hgzoo.geometry import flip_heatmaps, heatmap_to_crop, normalize
+from hgzoo.geometry import flip_heatmaps, heatmap_to_crop
+from hgzoo.normalization import normalize, to_tensor
+from hgzoo.readers import Found
 
 Precision = Literal["float32", "bfloat16"]
 Module = TypeVar("Module", bound=nn.Module)
@@ -25,11 +28,19 @@ class Network(Protocol):
     input: InputSpec
     output: OutputSpec
 
-    def __call__(self, images: Tensor, /) -> list[Tensor]:
-        """Return every stack's heatmaps [B, K, H/4, W/4] of normalized pictures [B, C, H, W]."""
+    @property
+    def device(self) -> torch.device:
+        """Where it takes its pictures."""
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Return what it learned."""
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format in which it takes them."""
+
+    def __call__(self, images: Tensor, /) -> list[Tensor]:
+        """Return heatmaps [B, K, H/4, W/4] of normalized pictures [B, C, H, W], first to last.
+
+        Those of every stack, or of the last one alone.
+        """
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
@@ -108,8 +119,7 @@ def read_keypoints(
         InputError: The crops have a size the network cannot take.
     """
     decode = decoder_for(model, decoder)
-    parameter = next(model.parameters())
-    ready = prepare(images.to(parameter.device), model.input).to(parameter.dtype)
+    ready = prepare(images.to(model.device), model.input).to(model.dtype)
     stacks = _heights(model, ready)
     if flip:
         index = model.output.skeleton_for(model.config.num_keypoints).flip_index
@@ -124,3 +134,47 @@ def read_keypoints(
 
 def _heights(model: Network, ready: Tensor) -> list[Tensor]:
     return [heights(stack.float(), model.output.heatmaps) for stack in model(ready)]
+
+
+class NetworkReader:
+    """Asks a network for the keypoints in crops.
+
+    Args:
+        model: Is put into evaluation mode.
+        flip: Average with the mirrored crop.
+        decoder: A key of `hgzoo.decoders.DECODERS`; "" takes the one the weights come with.
+        device: Where it runs, such as "cpu" or "cuda"; "" leaves it where it is.
+
+    Raises:
+        UnknownNameError: There is no such decoder.
+        ConfigError: There is no such device.
+    """
+
+    def __init__(
+        self, model: Network, *, flip: bool = True, decoder: str = "", device: str = ""
+    ) -> None:
+        decoder_for(model, decoder)  # a wrong name is told now, not at the first picture
+        if isinstance(model, nn.Module):
+            model.eval()
+            if device:
+                move(model, device)
+        elif device not in ("", "cpu"):
+            raise ConfigError(f"this network runs on the CPU, not on device {device!r}")
+        self.model = model
+        self.flip = flip
+        self.decoder = decoder
+        self.input = model.input
+        self.skeleton = model.output.skeleton_for(model.config.num_keypoints)
+
+    def __call__(self, crops: NDArray[np.uint8], *, heatmaps: bool = False) -> Found:
+        """Read the keypoints of the person in each crop; see `hgzoo.readers.Reader`."""
+        read = read_keypoints(self.model, to_tensor(crops), flip=self.flip, decoder=self.decoder)
+        return Found(
+            read.xy.double().cpu().numpy(),
+            read.score.double().cpu().numpy(),
+            np.stack([one.cpu().numpy() for one in read.heights]) if heatmaps else None,
+        )
+
+    def without_flip(self) -> NetworkReader:
+        """Return a reader of the same network that does not look at the mirror image."""
+        return NetworkReader(self.model, flip=False, decoder=self.decoder)

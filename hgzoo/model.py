@@ -261,6 +261,16 @@ class StackedHourglass(nn.Module):
             part.eval()
         return self
 
+    @property
+    def device(self) -> torch.device:
+        """Where it takes its pictures."""
+        return self.stem.conv.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format in which it takes them."""
+        return self.stem.conv.weight.dtype
+
     # timm's interface, under timm's names.
 
     @property

@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hgzoo import factory
 from hgzoo.errors import ConfigError, InputError, names_near_misses
-from hgzoo.geometry import Box, Crop, to_tensor
-from hgzoo.inference import Reading, decoder_for, move, read_keypoints
-from hgzoo.model import StackedHourglass
+from hgzoo.geometry import Box, Crop
 from hgzoo.pictures import load
+from hgzoo.readers import Found, Reader
 from hgzoo.skeletons import Pose
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hgzoo.inference import Network
+
     OnePicture = str | Path | Image.Image | NDArray[np.uint8] | Tensor
+
+
+class _Asked(NamedTuple):
+    """One person to look at: which picture, where in it, and its pixels."""
+
+    picture: int
+    box: Box
+    crop: Crop
+    pixels: NDArray[np.uint8]
 
 
 class Predictor:
     """Finds one person's keypoints in each box of each picture.
 
     Args:
-        model: A network with its weights, or what `load_model` takes: a name of the zoo
-            ("hg2_tiny", "hf-hub:owner/name"), a checkpoint file, or a folder.
-        flip: Average with the mirrored picture: twice the time, and half a point of PCK better
-            for hg2_tiny on LSP.
+        model: A network with its weights, or what `hgzoo.factory.load_model` takes: a name of the
+            zoo ("hg2_tiny", "hf-hub:owner/name"), a checkpoint file, or a folder.
+        flip: Average with the mirrored picture: twice the time, and a point of PCK better for
+            hg2_tiny on LSP.
         decoder: A key of `hgzoo.decoders.DECODERS`; "" takes the one the weights come with.
         batch_size: Crops that pass the network at a time.
         device: Where it runs, such as "cpu" or "cuda".
@@ -45,7 +55,7 @@ class Predictor:
     @names_near_misses
     def __init__(
         self,
-        model: StackedHourglass | str | Path,
+        model: Network | str | Path,
         *,
         flip: bool = True,
         decoder: str = "",
@@ -54,12 +64,8 @@ class Predictor:
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        network = model if isinstance(model, StackedHourglass) else load_model(model)
-        decoder_for(network, decoder)  # a wrong name is told now, not at the first picture
-        self.model = move(network.eval(), device)
-        self.skeleton = network.output.skeleton_for(network.config.num_keypoints)
-        self.flip = flip
-        self.decoder = decoder
+        self.reader = _reader(model, flip=flip, decoder=decoder, device=device)
+        self.skeleton = self.reader.skeleton
         self.batch_size = batch_size
 
     def __call__(
@@ -103,18 +109,16 @@ class Predictor:
             raise InputError(
                 f"{len(pictures)} pictures need as many lists of boxes, got {len(boxes)}"
             )
-        asked: list[tuple[Box, Crop]] = []
-        cut: list[NDArray[np.uint8]] = []
-        counts: list[int] = []
-        for number, picture in enumerate(pictures):
-            pixels = load(picture)
-            wanted = None if boxes is None else boxes[number]
-            crops = self._crops(pixels, wanted)
-            asked += crops
-            cut += [crop.warp(pixels) for _, crop in crops]
-            counts.append(len(crops))
-        poses = iter(self._poses(asked, cut, heatmaps=heatmaps))
-        return [[next(poses) for _ in range(count)] for count in counts]
+        poses: list[list[Pose]] = [[] for _ in pictures]
+        asked = self._asked(pictures, boxes)
+        batch = np.empty((self.batch_size, *self.reader.input.size, 3), np.uint8)
+        while group := list(islice(asked, self.batch_size)):
+            for row, one in enumerate(group):
+                one.crop.warp(one.pixels, out=batch[row])
+            found = self.reader(batch[: len(group)], heatmaps=heatmaps)
+            for row, one in enumerate(group):
+                poses[one.picture].append(self._pose(found, row, one))
+        return poses
 
     def view(self, picture: OnePicture, box: Box | None = None) -> NDArray[np.uint8]:
         """Return what the network sees of a box.
@@ -135,7 +139,7 @@ class Predictor:
     ) -> list[tuple[Box, Crop]]:
         """Return each box with the crop that shows it."""
         height, width = pixels.shape[:2]
-        spec = self.model.input
+        spec = self.reader.input
         whole = (0.0, 0.0, float(width), float(height))
         crops = []
         for box in [whole] if boxes is None else boxes:
@@ -144,41 +148,32 @@ class Predictor:
             crops.append((checked, Crop.from_box(checked, size=spec.size, padding=padding)))
         return crops
 
-    def _poses(
-        self, asked: list[tuple[Box, Crop]], cut: list[NDArray[np.uint8]], *, heatmaps: bool
-    ) -> Iterator[Pose]:
-        for start in range(0, len(asked), self.batch_size):
-            chosen = slice(start, start + self.batch_size)
-            images = to_tensor(np.stack(cut[chosen]))
-            reading = read_keypoints(self.model, images, flip=self.flip, decoder=self.decoder)
-            for row, (box, crop) in enumerate(asked[chosen]):
-                yield self._pose(reading, row, box, crop, heatmaps=heatmaps)
+    def _asked(
+        self, pictures: Sequence[OnePicture], boxes: Sequence[Sequence[Box]] | None
+    ) -> Iterator[_Asked]:
+        for number, picture in enumerate(pictures):
+            pixels = load(picture)
+            for box, crop in self._crops(pixels, None if boxes is None else boxes[number]):
+                yield _Asked(number, box, crop, pixels)
 
-    def _pose(self, reading: Reading, row: int, box: Box, crop: Crop, *, heatmaps: bool) -> Pose:
-        stacks = [stack[row].cpu().numpy() for stack in reading.heights] if heatmaps else None
+    def _pose(self, found: Found, row: int, asked: _Asked) -> Pose:
         return Pose(
-            keypoints=crop.to_picture(reading.xy[row].double().cpu().numpy()),
-            scores=reading.score[row].double().cpu().numpy(),
+            keypoints=asked.crop.to_picture(found.xy[row]),
+            scores=found.scores[row],
             names=self.skeleton.keypoints,
-            box=box,
+            box=asked.box,
             skeleton=self.skeleton,
-            heatmaps=None if stacks is None else np.stack(stacks),
+            heatmaps=None if found.heatmaps is None else found.heatmaps[:, row],
         )
 
 
-def load_model(name: str | Path) -> StackedHourglass:
-    """Load a network with its weights.
+def _reader(model: Network | str | Path, *, flip: bool, decoder: str, device: str) -> Reader:
+    """Find out who reads; what needs torch is loaded only where torch is needed."""
+    from hgzoo.factory import load_model
+    from hgzoo.inference import NetworkReader
 
-    Args:
-        name: A name of the zoo ("hg2_tiny", "hg2_tiny.lsp", "hf-hub:owner/name"), or the path of
-            a checkpoint file, of a folder that `save_pretrained` wrote, or of a run folder of
-            `hgzoo train`.
-
-    Raises:
-        UnknownNameError: No such variant or weights.
-        WeightsError: The variant has no weights, they cannot be had, or they are damaged.
-    """
-    return StackedHourglass.from_checkpoint(factory.find_weights(name), where=str(name))
+    network = load_model(model) if isinstance(model, str | Path) else model
+    return NetworkReader(network, flip=flip, decoder=decoder, device=device)
 
 
 def _checked(box: Sequence[float], *, width: int, height: int) -> Box:

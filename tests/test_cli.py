@@ -226,7 +226,7 @@ def test_convert_writes_a_folder_that_predicts(
     assert main(["convert", str(tmp_path / "a.pth"), str(out)]) == 0
     printed = capsys.readouterr().out
     assert "layout of bearpaw, anibali or FPD, 2 stacks, 4 features" in printed
-    assert hgzoo.Predictor(out).model.input.mean == (0.4404, 0.4440, 0.4327)
+    assert hgzoo.Predictor(out).reader.input.mean == (0.4404, 0.4440, 0.4327)
     assert main(["convert", str(tmp_path / "a.pth"), str(out)]) == 1
     assert "holds model.safetensors already" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hgzoo.predict import load_model
+from hgzoo.factory import load_model
 from tests import distributed_training
 from tests.people import write_lsp
 from tests.test_engine import network

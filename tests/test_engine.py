@@ -16,8 +16,8 @@ from hgzoo import engine, recipes
 from hgzoo.config import AugmentConfig, EvalConfig, InputSpec, OutputSpec, Recipe, TrainConfig
 from hgzoo.data import DATASETS, Sample
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError
+from hgzoo.factory import load_model
 from hgzoo.model import StackedHourglass
-from hgzoo.predict import load_model
 from hgzoo.run import Options, Run
 from hgzoo.skeletons import SKELETONS
 from tests.conftest import small_config

@@ -13,7 +13,7 @@ import hgzoo
 from hgzoo import checkpoints, download, factory, recipes, sources
 from hgzoo.convert import CONTRACTS, LAYOUTS
 from hgzoo.errors import ConfigError, UnknownArgumentError, UnknownNameError, WeightsError
-from hgzoo.predict import load_model
+from hgzoo.factory import load_model
 from tests.conftest import small_model
 from tests.hub_server import HubServer, Status
 from tests.test_convert import as_theirs

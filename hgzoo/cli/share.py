@@ -89,7 +89,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 def _push(options: argparse.Namespace) -> int:
     from hgzoo import hub
-    from hgzoo.predict import load_model
+    from hgzoo.factory import load_model
 
     model = load_model(options.model)
     address = hub.push_to_hub(

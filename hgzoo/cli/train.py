@@ -123,8 +123,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from hgzoo import engine, processes
     from hgzoo.config import EvalConfig
     from hgzoo.data import DATASETS
+    from hgzoo.factory import load_model
     from hgzoo.inference import move
-    from hgzoo.predict import load_model
     from hgzoo.results import collect, find_format
 
     model = move(load_model(options.model), options.device)

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hgzoo.config import AugmentConfig, InputSpec
 from hgzoo.data.samples import Sample
-from hgzoo.geometry import LUMA, MPII_PERSON_PIXELS, Crop, flip_keypoints, inside, to_tensor
+from hgzoo.geometry import MPII_PERSON_PIXELS, Crop, flip_keypoints, inside
+from hgzoo.normalization import LUMA, to_tensor
 from hgzoo.pictures import load
 
 
