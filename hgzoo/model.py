@@ -86,7 +86,7 @@ class StackedHourglass(nn.Module):
 
     def _run(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return every stack's features and every prediction, first to last."""
-        self._check(images)
+        check_images(images, self.config)
         x = self.stem(images)
         all_feats: list[Tensor] = []
         all_heatmaps: list[Tensor] = []
@@ -101,28 +101,6 @@ class StackedHourglass(nn.Module):
             if stack < len(self.feedbacks):
                 x = self.feedbacks[stack](x, feats, heatmaps)
         return all_feats, all_heatmaps
-
-    def _check(self, images: Tensor) -> None:
-        channels = self.config.in_channels
-        if images.ndim != 4 or images.shape[1] != channels:
-            raise InputError(
-                f"expected images [B, {channels}, H, W], got {list(images.shape)}; "
-                "a network for other channels is create_model(..., in_chans=...)"
-            )
-        step = STEM_STRIDE * 2**self.config.depth
-        height, width = images.shape[-2:]
-        if height % step or width % step or not height * width:
-            near = " or ".join(
-                f"{max(h, step)}x{max(w, step)}"
-                for h, w in (
-                    (height // step * step, width // step * step),
-                    (-(-height // step) * step, -(-width // step) * step),
-                )
-            )
-            raise InputError(
-                f"height and width must divide by {step} (stride {STEM_STRIDE} times "
-                f"2**{self.config.depth}), got {height}x{width}; the nearest that work: {near}"
-            )
 
     # Weights, in and out.
 
@@ -392,3 +370,35 @@ class StackedHourglass(nn.Module):
                 (r"^inner_heads", (0,)),
             ],
         }
+
+
+def check_images(images: Tensor, config: ModelConfig) -> None:
+    """Refuse pictures that a network cannot take.
+
+    Args:
+        images: Should be [B, in_channels, H, W], H and W divisible by 4 * 2**depth.
+        config: The network's architecture.
+
+    Raises:
+        InputError: They are not; the message names the nearest sizes that are.
+    """
+    channels = config.in_channels
+    if images.ndim != 4 or images.shape[1] != channels:
+        raise InputError(
+            f"expected images [B, {channels}, H, W], got {list(images.shape)}; "
+            "a network for other channels is create_model(..., in_chans=...)"
+        )
+    step = STEM_STRIDE * 2**config.depth
+    height, width = images.shape[-2:]
+    if height % step or width % step or not height * width:
+        near = " or ".join(
+            f"{max(h, step)}x{max(w, step)}"
+            for h, w in (
+                (height // step * step, width // step * step),
+                (-(-height // step) * step, -(-width // step) * step),
+            )
+        )
+        raise InputError(
+            f"height and width must divide by {step} (stride {STEM_STRIDE} times "
+            f"2**{config.depth}), got {height}x{width}; the nearest that work: {near}"
+        )

@@ -38,10 +38,13 @@ class Predictor:
     """Finds one person's keypoints in each box of each picture.
 
     Args:
-        model: A network with its weights, or what `hgzoo.factory.load_model` takes: a name of the
-            zoo ("hg2_tiny", "hf-hub:owner/name"), a checkpoint file, or a folder.
+        model: A network with its weights, or one that `hgzoo.optimize` made, or what
+            `hgzoo.factory.load_model` takes: a name of the zoo ("hg2_tiny",
+            "hf-hub:owner/name"), a checkpoint file, or a folder; or an ONNX file that
+            `hgzoo export` wrote, which runs without torch.
         flip: Average with the mirrored picture: twice the time, and a point of PCK better for
-            hg2_tiny on LSP.
+            hg2_tiny on LSP. None does it wherever it can be chosen; an ONNX file does it or not,
+            as it was exported.
         decoder: A key of `hgzoo.decoders.DECODERS`; "" takes the one the weights come with.
         batch_size: Crops that pass the network at a time.
         device: Where it runs, such as "cpu" or "cuda".
@@ -49,7 +52,8 @@ class Predictor:
     Raises:
         UnknownNameError: No such variant, weights or decoder.
         WeightsError: The variant has no weights, or they are damaged.
-        ConfigError: A batch of less than one crop, or no such device.
+        ConfigError: A batch of less than one crop, no such device, or an ONNX file that was
+            exported otherwise.
     """
 
     @names_near_misses
@@ -57,7 +61,7 @@ class Predictor:
         self,
         model: Network | str | Path,
         *,
-        flip: bool = True,
+        flip: bool | None = None,
         decoder: str = "",
         batch_size: int = 16,
         device: str = "cpu",
@@ -167,13 +171,17 @@ class Predictor:
         )
 
 
-def _reader(model: Network | str | Path, *, flip: bool, decoder: str, device: str) -> Reader:
+def _reader(model: Network | str | Path, *, flip: bool | None, decoder: str, device: str) -> Reader:
     """Find out who reads; what needs torch is loaded only where torch is needed."""
+    if isinstance(model, str | Path) and Path(model).suffix == ".onnx":
+        from hgzoo.onnx_file import OnnxReader
+
+        return OnnxReader(Path(model), flip=flip, decoder=decoder, device=device)
     from hgzoo.factory import load_model
     from hgzoo.inference import NetworkReader
 
     network = load_model(model) if isinstance(model, str | Path) else model
-    return NetworkReader(network, flip=flip, decoder=decoder, device=device)
+    return NetworkReader(network, flip=flip is not False, decoder=decoder, device=device)
 
 
 def _checked(box: Sequence[float], *, width: int, height: int) -> Box:

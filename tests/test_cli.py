@@ -15,6 +15,7 @@ import hgzoo
 from hgzoo import checkpoints, download, recipes
 from hgzoo.cli import main
 from hgzoo.convert import LAYOUTS
+from hgzoo.factory import load_model
 from hgzoo.optimization import make_optimizer
 from hgzoo.pictures import load
 from tests.conftest import small_model
@@ -237,12 +238,12 @@ def test_convert_takes_another_contract_and_a_recipe(
     torch.save(as_theirs(small_model(), LAYOUTS[0]), tmp_path / "a.pth")
     torch.save(small_model().state_dict(), tmp_path / "b.pth")
     assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "a"), "--contract=fpd"]) == 0
-    assert hgzoo.Predictor(tmp_path / "a").model.input.std == (0.229, 0.224, 0.225)
+    assert hgzoo.Predictor(tmp_path / "a").reader.input.std == (0.229, 0.224, 0.225)
     assert main(["convert", str(tmp_path / "b.pth"), str(tmp_path / "b")]) == 1
     assert "name a recipe that does" in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
     assert main(["convert", str(tmp_path / "b.pth"), str(tmp_path / "b"), "--like=hg2_tiny"]) == 0
-    assert hgzoo.Predictor(tmp_path / "b").model.output.heatmaps == "logits"
+    assert load_model(tmp_path / "b").output.heatmaps == "logits"
 
 
 def test_convert_knows_the_originals_of_the_zoo_by_their_hash(
