@@ -155,11 +155,10 @@ def test_an_error_comes_after_what_was_before_it() -> None:
         yield from map(picture, range(5))
         raise InputError("the sixth is broken")
 
-    seen = []
+    pictures = stream(Mean(), broken(), batch=1)
+    assert [pixels[0, 0, 0] for pixels, _ in islice(pictures, 5)] == [0, 1, 2, 3, 4]
     with pytest.raises(InputError, match="sixth"):
-        for pixels, _ in stream(Mean(), broken(), batch=1):
-            seen.append(pixels[0, 0, 0])
-    assert seen == [0, 1, 2, 3, 4]
+        next(pictures)
     assert stages() == []
 
 
