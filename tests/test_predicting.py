@@ -312,7 +312,7 @@ def environment(**more: str) -> dict[str, str]:
 def test_ctrl_c_leaves_good_files_and_resuming_ends_as_if_nothing_had_happened(
     predict: Callable[..., int], here: Path, weights: str
 ) -> None:
-    make_clip(here / "clip.mp4", count=400)
+    make_clip(here / "clip.mp4", count=200)
     words = ["clip.mp4", "--out", "out.mp4", "--json", "a.jsonl", "--smooth"]
     command = [sys.executable, "-m", "hgzoo", "predict", *words, "--model", weights, "--quiet"]
     process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
@@ -324,7 +324,7 @@ def test_ctrl_c_leaves_good_files_and_resuming_ends_as_if_nothing_had_happened(
     assert process.returncode == 130, err
     assert "--resume goes on from there" in err
     done = len(records(here / "a.jsonl"))
-    assert 0 < done < 400
+    assert 0 < done < 200
     assert frames_in(here / "out.mp4") == done
     assert predict(*words, "--resume") == 0
     resumed = [Path(name).read_bytes() for name in ("a.jsonl", "out.mp4")]
@@ -357,10 +357,10 @@ def test_two_processes_share_the_list_and_write_what_one_writes(
     assert sorted(path.name for path in here.iterdir()) == ["a.jsonl", "in", "out"]
 
 
-def test_a_million_names_are_found_in_no_time() -> None:
-    names = list(_different_names([f"{i}/x.png" for i in range(50_000)]))
+def test_clashing_names_get_numbers() -> None:
+    names = list(_different_names([f"{i}/x.png" for i in range(20_000)]))
     assert names[:3] == ["x.png", "x-2.png", "x-3.png"]
-    assert len(set(names)) == 50_000
+    assert len(set(names)) == 20_000
     assert list(_different_names(["a/x.png", "x-2.png", "b/x.png"])) == [
         *("x.png", "x-2.png", "x-3.png")
     ]
