@@ -5,6 +5,7 @@ HgzooError
 │   └── UnknownNameError a name that stands in no table; the message tells the near ones
 │       └── UnknownArgumentError  a keyword that a function does not take
 ├── InputError           a picture, box or tensor that cannot be used
+├── OutputError          a file that cannot be written
 ├── DataError            a dataset folder that is missing or damaged
 ├── WeightsError         weights that are missing, damaged or of another shape
 │   └── DownloadError    an address that did not give the file
@@ -55,6 +56,10 @@ class UnknownArgumentError(UnknownNameError, TypeError):
 
 class InputError(HgzooError, ValueError):
     """A picture, a box or a tensor cannot be used."""
+
+
+class OutputError(HgzooError):
+    """A file cannot be written."""
 
 
 class DataError(HgzooError):

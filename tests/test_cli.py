@@ -75,13 +75,13 @@ def test_info_is_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_predict_draws_and_writes_json(
     picture_file: Callable[..., Path], weights: str, tmp_path: Path
 ) -> None:
-    out, table = tmp_path / "out", tmp_path / "poses.json"
+    out, table = tmp_path / "out", tmp_path / "poses.jsonl"
     arguments = [str(picture_file("a.jpg")), "--model", weights, "--boxes", "5,5,40,40"]
     arguments += ["--boxes=-5,0,20,30", "--out", str(out), "--json", str(table), "--heatmaps"]
     assert main(["predict", *arguments]) == 0
     assert load(out / "a.jpg.pose.png").shape == (40, 60, 3)
     assert (out / "a.jpg.stacks1.png").is_file()
-    (record,) = json.loads(table.read_text(encoding="utf-8"))["pictures"]
+    record = json.loads(table.read_text(encoding="utf-8"))
     assert [pose["box"] for pose in record["poses"]] == [[5, 5, 40, 40], [-5, 0, 20, 30]]
     assert [point["name"] for point in record["poses"][0]["keypoints"]][:1] == ["right_ankle"]
 
@@ -96,13 +96,13 @@ def test_a_broken_picture_among_many_is_reported_and_the_rest_goes_on(
     picture_file("two.png")
     (folder / "broken.png").write_bytes(b"nothing")
     (folder / "notes.txt").write_text("no picture", encoding="utf-8")
-    out, table = tmp_path / "out", tmp_path / "poses.json"
+    out, table = tmp_path / "out", tmp_path / "poses.jsonl"
     code = main(
         ["predict", str(folder), "--model", weights, "--out", str(out), "--json", str(table)]
     )
     assert code == 1
     assert sorted(path.name for path in out.iterdir()) == ["one.png.pose.png", "two.png.pose.png"]
-    assert len(json.loads(table.read_text(encoding="utf-8"))["pictures"]) == 2
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 2
     err = capsys.readouterr().err
     assert "broken.png is not a picture" in err
     assert "2 of 3 pictures done" in err
@@ -124,11 +124,11 @@ def test_wildcards_work_and_name_clashes_do_not_overwrite(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a picture, a folder or a wildcard"),
+        ([], "name a picture, a video, a folder or a wildcard"),
         (["none.png"], "cannot read none.png"),
-        (["*.nothing"], "no pictures there"),
+        (["*.nothing"], "no pictures and no videos there"),
         (["x.png", "--boxes", "1,2,3"], "x0,y0,x1,y1"),
-        (["x.png", "y.png", "--boxes", "1,2,3,4"], "goes with one picture"),
+        (["x.png", "y.png", "--boxes", "1,2,3,4"], "goes with one picture or one video"),
         (["x.png", "--model", "hg22"], "did you mean hg2"),
         (["x.png", "--model", "hg4"], "has no pretrained weights"),
         (["x.png", "--decoder", "tailor"], "did you mean taylor"),

@@ -24,6 +24,7 @@ def test_every_error_is_an_hgzoo_error() -> None:
         errors.ConfigError,
         errors.UnknownNameError,
         errors.InputError,
+        errors.OutputError,
         errors.DataError,
         errors.WeightsError,
         errors.MissingExtraError,

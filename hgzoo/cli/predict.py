@@ -1,43 +1,40 @@
-"""hgzoo predict: skeletons drawn on pictures, keypoints as JSON."""
+"""hgzoo predict: skeletons drawn on pictures and videos, keypoints as JSON Lines."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_quiet, add_reading, command
+from hgzoo.cli.shared import add_quiet, add_reading, command, together
 from hgzoo.errors import ConfigError, InputError
-from hgzoo.files import atomic, write_text
 
 if TYPE_CHECKING:
+    from hgzoo.cli.predicting import Item
     from hgzoo.geometry import Box
-    from hgzoo.pictures import RGB
-    from hgzoo.predict import Predictor
-    from hgzoo.skeletons import Pose
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 """What counts as a picture in a folder."""
 
-CHUNK = 8
-"""Pictures that are held in memory, and pass the network, at a time."""
-
 EXAMPLES = """\
 hgzoo predict --demo
-hgzoo predict photo.jpg --boxes 40,10,220,400 --json photo.json
-hgzoo predict holiday/ 'more/*.png' --out drawn --heatmaps"""
+hgzoo predict photo.jpg --boxes 40,10,220,400 --json photo.jsonl
+hgzoo predict holiday/ 'more/*.png' --out drawn --heatmaps
+hgzoo predict clip.mp4 --out out.mp4 --smooth --json clip.jsonl
+hgzoo predict --camera 0 --out me.mp4
+hgzoo predict million/ --no-draw --json million.jsonl --resume"""
 
 
 def add_commands(commands: Any) -> None:
     """Add `predict`."""
-    text = "draw skeletons on pictures, and write the keypoints"
-    parser = command(commands, "predict", _predict, text, examples=EXAMPLES)
+    text = "draw skeletons on pictures and videos, and write the keypoints"
+    parser = command(commands, "predict", together(_predict), text, examples=EXAMPLES)
     add = parser.add_argument
-    add("pictures", nargs="*", metavar="PICTURE", help="files, folders or wildcards")
+    add("pictures", nargs="*", metavar="PICTURE", help="pictures, videos, folders or wildcards")
     add("--demo", action="store_true", help="use the picture that comes with hgzoo")
+    add("--camera", type=int, metavar="N", help="use camera N, from 0; Ctrl-C ends it")
     add(
         "--model",
         default="hg2_tiny",
@@ -50,141 +47,179 @@ def add_commands(commands: Any) -> None:
         metavar="x0,y0,x1,y1",
         help="edges of one person, in pixels; repeat it for more people (the whole picture)",
     )
-    add("--out", default="predictions", help="folder for the drawings (%(default)s)")
-    add("--json", metavar="FILE", help="write the keypoints there")
+    add(
+        "--out",
+        default="predictions",
+        help="folder for the drawings, or the .mp4 of one video (%(default)s)",
+    )
+    add("--no-draw", action="store_true", help="draw nothing; --json says where the keypoints go")
+    add("--json", metavar="FILE", help="write the keypoints there, a line a picture or frame")
     add("--heatmaps", action="store_true", help="also draw the heatmaps of every stack")
     add("--threshold", type=float, default=0.2, help="smallest score to draw (%(default)s)")
+    add("--smooth", action="store_true", help="calm the keypoints of videos (One Euro filter)")
+    add("--frames", type=int, metavar="N", help="stop after so many frames of each video")
+    add("--resume", action="store_true", help="go on where a run with the same options stopped")
     add_reading(parser)
     add_quiet(parser)
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from hgzoo.pictures import DEMO
-    from hgzoo.predict import Predictor
-    from hgzoo.progress import bar
-
-    paths = [DEMO] if options.demo else _expand(options.pictures)
+    items = _items(options)
     boxes = [_box(text) for text in options.boxes] or None
-    if boxes and len(paths) > 1:
-        raise ConfigError("--boxes goes with one picture, because boxes differ between pictures")
+    _check(options, items)
+
+    from hgzoo import processes
+    from hgzoo.cli import predicting
+    from hgzoo.predict import Predictor
+
+    if processes.count() > 1 and options.camera is not None:
+        raise ConfigError("one process is enough for a camera; start it without a launcher")
     predictor = Predictor(
         options.model, flip=not options.no_flip, decoder=options.decoder, device=options.device
     )
-    named = list(zip(paths, _different_names(paths), strict=True))
-    records: list[dict[str, Any]] = []  # Any: JSON
-    try:
-        show = len(paths) > 1 and not options.quiet
-        with bar((), "predicting", show=show, total=len(paths), unit=" pictures") as shown:
-            for start in range(0, len(named), CHUNK):
-                chunk = named[start : start + CHUNK]
-                records += _predict_chunk(chunk, boxes, predictor, options)
-                shown.update(len(chunk))
-    finally:
-        if options.json:
-            table = {"model": str(options.model), "pictures": records}
-            write_text(Path(options.json), json.dumps(table, indent=2))
-    for record in records if len(records) == 1 else []:
-        print(record["drawn"])
-    print(f"{len(records)} of {len(paths)} pictures done; see {options.out}", file=sys.stderr)
-    return 0 if len(records) == len(paths) else 1
-
-
-def _predict_chunk(
-    chunk: Sequence[tuple[Path, str]],
-    boxes: list[Box] | None,
-    predictor: Predictor,
-    options: argparse.Namespace,
-) -> list[dict[str, Any]]:
-    """Predict and draw some pictures; report those that are broken, and go on."""
-    from hgzoo import pictures
-
-    loaded: list[tuple[Path, str, RGB]] = []
-    for path, name in chunk:
-        try:
-            loaded.append((path, name, pictures.load(path)))
-        except InputError as error:
-            print(f"hgzoo: {error}", file=sys.stderr)
-    people = predictor.many(
-        [pixels for _, _, pixels in loaded],
-        boxes=None if boxes is None else [boxes for _ in loaded],
+    job = predicting.Job(
+        predictor=predictor,
+        model=str(options.model),
+        boxes=boxes,
+        settings={
+            "flip": not options.no_flip,
+            "decoder": options.decoder,
+            "boxes": None if boxes is None else [list(box) for box in boxes],
+            "threshold": options.threshold,
+            "smooth": options.smooth,
+        },
+        threshold=options.threshold,
+        smooth=options.smooth,
         heatmaps=options.heatmaps,
+        frames=options.frames,
+        show=not options.quiet and (len(items) > 1 or items[0].video),
     )
-    return [
-        _draw(path, name, pixels, poses, predictor, options)
-        for (path, name, pixels), poses in zip(loaded, people, strict=True)
-    ]
+    lines = Path(options.json) if options.json else _journal(options)
+    try:
+        failed = predicting.run(job, items, lines, resume=options.resume)
+    except KeyboardInterrupt:
+        print("hgzoo: what is done is kept; --resume goes on from there", file=sys.stderr)
+        raise
+    if failed is None:
+        return 0
+    if not options.json:
+        lines.unlink(missing_ok=True)
+    if len(items) == 1 and not failed and items[0].drawn:
+        print(items[0].drawn)
+    kind = "pictures and videos" if any(item.video for item in items) else "pictures"
+    where = options.json if options.no_draw else options.out
+    print(f"{len(items) - failed} of {len(items)} {kind} done; see {where}", file=sys.stderr)
+    return 1 if failed else 0
 
 
-def _draw(
-    path: Path,
-    name: str,
-    pixels: RGB,
-    poses: Sequence[Pose],
-    predictor: Predictor,
-    options: argparse.Namespace,
-) -> dict[str, Any]:
-    """Write a picture's drawings, and return its record."""
-    from hgzoo import visualize
+def _check(options: argparse.Namespace, items: Sequence[Item]) -> None:
+    """Refuse options that do not go together.
 
-    target = Path(options.out) / f"{name}.pose.png"
-    _write(target, visualize.draw_skeleton(pixels, poses, threshold=options.threshold))
-    for number, pose in enumerate(poses if options.heatmaps else []):
-        panel = visualize.draw_stacks(predictor.view(pixels, pose.box), pose)
-        _write(target.with_name(f"{name}.stacks{number}.png"), panel)
-    height, width = pixels.shape[:2]
-    return {
-        "picture": str(path),
-        "width": width,
-        "height": height,
-        "drawn": str(target),
-        "poses": [_record(pose, options.threshold) for pose in poses],
-    }
+    Raises:
+        ConfigError: They do not.
+    """
+    videos = any(item.video for item in items)
+    if options.boxes and len(items) > 1:
+        raise ConfigError(
+            "--boxes goes with one picture or one video, because boxes differ between pictures"
+        )
+    if options.smooth and not videos:
+        raise ConfigError("--smooth is for videos; there is none")
+    if options.heatmaps and (videos or options.no_draw):
+        raise ConfigError("--heatmaps draws pictures; it goes with neither videos nor --no-draw")
+    if options.no_draw and not options.json:
+        raise ConfigError("--no-draw leaves nothing to do; add --json FILE")
+    if options.frames is not None and (options.frames < 1 or not videos):
+        raise ConfigError("--frames takes 1 or more, and needs a video or a camera")
+    if options.resume and options.camera is not None:
+        raise ConfigError("--resume cannot bring back what a camera saw; leave it out")
 
 
-def _record(pose: Pose, threshold: float) -> dict[str, Any]:
-    rows = zip(pose.names, pose.keypoints.tolist(), pose.scores.tolist(), strict=True)
-    keypoints = [
-        {
-            "name": name,
-            "x": round(x, 2),
-            "y": round(y, 2),
-            "score": round(score, 4),
-            "drawn": score >= threshold,
-        }
-        for name, (x, y), score in rows
-    ]
-    return {"box": list(pose.box), "keypoints": keypoints}
+def _items(options: argparse.Namespace) -> list[Item]:
+    """List what there is to do, each with where its drawing goes.
+
+    Raises:
+        ConfigError: Nothing is named, or --out names one video for several things.
+        InputError: A folder or a wildcard has nothing.
+    """
+    from hgzoo.cli.predicting import Item
+    from hgzoo.pictures import DEMO
+    from hgzoo.videos import SUFFIXES as VIDEOS
+
+    if options.camera is not None:
+        if options.pictures or options.demo:
+            raise ConfigError("--camera takes no pictures beside it")
+        paths = [f"camera:{options.camera}"]
+    else:
+        paths = [str(DEMO)] if options.demo else list(_expand(options.pictures))
+    out = Path(options.out)
+    live = options.camera is not None
+    named = [(path, live or Path(path).suffix.lower() in VIDEOS) for path in paths]
+    single = _names_video(options)
+    if single and [video for _, video in named] != [True]:
+        raise ConfigError(f"--out {out} takes one video; name a folder instead")
+    if single and out.resolve() == Path(paths[0]).resolve():
+        raise ConfigError(f"--out {out} would overwrite the video itself")
+    items = []
+    for (path, video), name in zip(named, _different_names(paths), strict=True):
+        drawn = out if single else out / f"{name}.pose{'.mp4' if video else '.png'}"
+        items.append(Item(path, None if options.no_draw else drawn, video))
+    return items
 
 
-def _expand(words: Sequence[str]) -> list[Path]:
-    """Turn files, folders and wildcards into a list of files."""
+def _names_video(options: argparse.Namespace) -> bool:
+    """Tell whether --out is a video file rather than a folder."""
+    from hgzoo.videos import SUFFIXES as VIDEOS
+
+    out = Path(options.out)
+    if out.suffix.lower() not in VIDEOS or out.is_dir():
+        return False
+    if out.suffix.lower() != ".mp4":
+        raise ConfigError(f"videos are written as .mp4, not as {out.name!r}")
+    return True
+
+
+def _journal(options: argparse.Namespace) -> Path:
+    """Say where the records are kept, until all is done, when nobody asked for them."""
+    out = Path(options.out)
+    return out.with_name(f".{out.name}.jsonl") if _names_video(options) else out / ".poses.jsonl"
+
+
+def _expand(words: Sequence[str]) -> Iterator[str]:
+    """Turn files, folders and wildcards into a list of files, each of them once."""
+    from hgzoo.videos import SUFFIXES as VIDEOS
+
     if not words:
-        raise ConfigError("name a picture, a folder or a wildcard, or use --demo")
-    paths: list[Path] = []
+        raise ConfigError("name a picture, a video, a folder or a wildcard, or use --demo")
+    paths: dict[str, None] = {}
     for word in words:
         path = Path(word)
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            wanted = SUFFIXES | VIDEOS
+            found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in wanted)
         elif path.exists() or not any(sign in word for sign in "*?["):
-            found = [path]
+            found = [str(path)]
         else:
             root = Path(path.anchor)
-            found = sorted(root.glob(str(path.relative_to(root))))
+            found = sorted(str(p) for p in root.glob(str(path.relative_to(root))))
         if not found:
-            raise InputError(f"{word}: no pictures there")
-        paths += found
-    return paths
+            raise InputError(f"{word}: no pictures and no videos there")
+        paths.update(dict.fromkeys(found))
+    return iter(paths)
 
 
-def _different_names(paths: Sequence[Path]) -> list[str]:
+def _different_names(paths: Sequence[str]) -> Iterator[str]:
     """Name each picture's drawings; pictures of one name get numbers."""
-    names: list[str] = []
+    taken: set[str] = set()
+    numbers: dict[str, int] = {}
     for path in paths:
-        name, number = path.name, 2
-        while name in names:
-            name, number = f"{path.stem}-{number}{path.suffix}", number + 1
-        names.append(name)
-    return names
+        name = Path(path).name.replace(":", "")
+        stem, suffix, base = Path(name).stem, Path(name).suffix, name
+        while name in taken:
+            numbers[base] = numbers.get(base, 1) + 1
+            name = f"{stem}-{numbers[base]}{suffix}"
+        taken.add(name)
+        yield name
 
 
 def _box(text: str) -> Box:
@@ -193,10 +228,3 @@ def _box(text: str) -> Box:
     except ValueError as error:
         raise InputError(f"--boxes takes x0,y0,x1,y1 in pixels, got {text!r}") from error
     return x0, y0, x1, y1
-
-
-def _write(path: Path, picture: RGB) -> None:
-    from PIL import Image
-
-    with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
