@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hgzoo.backends import optimize
     from hgzoo.errors import HgzooError
     from hgzoo.factory import create_model, list_models, model_info
     from hgzoo.hub import push_to_hub
@@ -28,6 +29,7 @@ __all__ = [
     "create_model",
     "list_models",
     "model_info",
+    "optimize",
     "push_to_hub",
     "register_with_timm",
 ]
@@ -42,6 +44,7 @@ _HOMES = {
     "create_model": "factory",
     "list_models": "factory",
     "model_info": "factory",
+    "optimize": "backends",
     "push_to_hub": "hub",
     "register_with_timm": "timm_bridge",
 }

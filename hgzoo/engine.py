@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hgzoo import checkpoints, metrics, processes
 from hgzoo.config import EvalConfig, Recipe
@@ -21,7 +21,7 @@ from hgzoo.decoders import argmax
 from hgzoo.decoders import heights as to_heights
 from hgzoo.errors import ConfigError
 from hgzoo.geometry import crop_to_heatmap, heatmap_to_crop
-from hgzoo.inference import autocast, decoder_for, read_keypoints
+from hgzoo.inference import Network, autocast, decoder_for, read_keypoints
 from hgzoo.model import StackedHourglass
 from hgzoo.progress import bar
 from hgzoo.run import Options, Run
@@ -131,7 +131,7 @@ def fit(
 
 
 def evaluate(
-    model: StackedHourglass,
+    model: Network,
     samples: Sequence[Sample],
     config: EvalConfig,
     *,
@@ -142,7 +142,7 @@ def evaluate(
     """Judge a network on annotated people; several processes share them out.
 
     Args:
-        model: The network, on any device; its mode is kept.
+        model: A network, on any device, or one that `hgzoo.optimize` made; its mode is kept.
         samples: The people.
         config: Metric, threshold, flip test.
         batch_size: Crops at a time.
@@ -165,15 +165,17 @@ def evaluate(
     judged = np.zeros(len(samples))
     stacks = np.zeros((model.config.num_stacks, len(samples), skeleton.num_keypoints, 2))
     scores, activity = np.zeros((2, len(samples), skeleton.num_keypoints))
-    was_training = model.training
-    model.eval()
+    modules = [model] if isinstance(model, nn.Module) else []
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.eval()
     device = model.device
     ready = loader(crops, batches, workers=options.workers)
     decode = decoder_for(model, decoder)
     for batch in bar(ready, "judging", show=options.progress and processes.is_first()):
         with autocast(device, options.precision):
             reading = read_keypoints(model, batch.images, flip=config.flip, decoder=decoder)
-        *earlier, last = reading.heights[-model.config.num_stacks :]
+        *earlier, last = reading.heights[-len(stacks) :]
         stride = model.input.heatmap_stride
         found = [heatmap_to_crop(decode(height)[0], stride) for height in earlier]
         xy = torch.stack([*found, reading.xy]).double().cpu().numpy()
@@ -182,7 +184,8 @@ def evaluate(
             scores[index] = reading.score[row].double().cpu().numpy()
             activity[index] = last[row].double().mean((1, 2)).cpu().numpy()
             judged[index] += 1
-    model.train(was_training)
+    for module, mode in zip(modules, modes, strict=True):
+        module.train(mode)
     judged, stacks, scores, activity = (
         processes.summed(torch.from_numpy(part)).numpy()
         for part in (judged, stacks, scores, activity)

@@ -1,0 +1,168 @@
+"""The same last heatmaps, faster: fewer steps, smaller numbers, other engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hgzoo.errors import ConfigError, InputError, names_near_misses, require
+from hgzoo.export import PixelsToHeatmaps, quantized, to_onnx
+from hgzoo.inference import Network, prepare
+from hgzoo.lean import LeanHourglass
+from hgzoo.model import StackedHourglass, check_images
+from hgzoo.normalization import to_tensor
+
+BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
+FastPrecision = Literal["float32", "bfloat16", "int8"]
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+ABLE: dict[str, tuple[str, ...]] = {
+    "float32": ("openvino", "onnxruntime", "torch"),
+    "bfloat16": ("openvino", "torch"),
+    "int8": ("openvino", "onnxruntime"),
+}
+"""Which backends work in a number format, the fastest first."""
+
+EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}
+
+
+@names_near_misses
+def optimize(
+    model: StackedHourglass,
+    *,
+    precision: FastPrecision = "float32",
+    backend: BackendName = "auto",
+    num_stacks: int | None = None,
+    calibration: Sequence[NDArray[np.uint8]] = (),
+) -> Network:
+    """Return a network with the same call that computes only what the last heatmaps need.
+
+    Its list holds one tensor, the last heatmaps. `hgzoo.Predictor` takes it like any other; it
+    cannot be trained, and does not follow changes of the model.
+
+    Batch norms are folded, the heads between stacks merged, and features dropped as soon as they
+    are used: see `hgzoo.lean`. ONNX Runtime and OpenVINO take some seconds a stack to prepare, and
+    afterwards take pictures of the model's own size alone.
+
+    Args:
+        model: With its weights, on the CPU or, for torch alone, elsewhere; keeps its own numbers.
+        precision: "float32" gives the same heatmaps within 1e-4 of the highest. "bfloat16" and
+            "int8" are rounder and faster: `hgzoo benchmark` says how much of both.
+        backend: "torch", "onnxruntime", "openvino", or the fastest of those that are installed.
+        num_stacks: Stop after so many stacks; None runs all.
+        calibration: For int8: crops [*input size, 3], RGB, 0..255, like those it will be used on;
+            a hundred or more.
+
+    Raises:
+        ConfigError: Such a precision or number of stacks cannot be had, not with this backend, or
+            without crops.
+        MissingExtraError: The backend is not installed.
+    """
+    if precision not in ABLE:
+        raise ConfigError(f"precision must be {', '.join(ABLE)}, got {precision!r}")
+    chosen = _chosen(backend, precision, on_cpu=model.device.type == "cpu")
+    if chosen == "torch":
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        return LeanHourglass(model, num_stacks=num_stacks, dtype=dtype).to(model.device)
+    lean = LeanHourglass(model, num_stacks=num_stacks, exported=True).cpu()
+    height, width = model.input.size
+    example = torch.zeros(2, model.config.in_channels, height, width)
+    content = to_onnx(PixelsToHeatmaps(lean), example, raw=True)
+    if precision == "int8":
+        if not len(calibration):
+            raise ConfigError("int8 needs crops to calibrate on, like those it will be used on")
+        ready = [prepare(to_tensor(crop[None]), model.input).numpy() for crop in calibration]
+        content = quantized(content, ready, name="images")
+    run = _openvino(content, precision) if chosen == "openvino" else _onnxruntime(content)
+    return EngineNetwork(lean, run)
+
+
+class EngineNetwork:
+    """A network that another engine runs, on the CPU.
+
+    Args:
+        lean: What it was made from: says what it expects and means.
+        run: Takes pictures [B, C, H, W] and returns heatmaps [B, K, H/4, W/4], float32.
+    """
+
+    def __init__(self, lean: LeanHourglass, run: Run) -> None:
+        self.config = lean.config
+        self.input = lean.input
+        self.output = lean.output
+        self.device = torch.device("cpu")
+        self.dtype = torch.float32
+        self._run = run
+
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """Return the last heatmaps, in a list.
+
+        Args:
+            images: Normalized pictures, [B, C, *input.size].
+
+        Raises:
+            InputError: They have another size.
+        """
+        check_images(images, self.config)
+        if tuple(images.shape[-2:]) != self.input.size:
+            height, width = self.input.size
+            raise InputError(
+                f"this network was optimized for {height}x{width}, got "
+                f'{images.shape[-2]}x{images.shape[-1]}; backend="torch" takes any size'
+            )
+        ready = np.ascontiguousarray(images.detach().cpu().float().numpy())
+        return [torch.from_numpy(self._run(ready))]
+
+
+def _chosen(backend: str, precision: str, *, on_cpu: bool) -> str:
+    """Return the backend that is asked for, or the fastest that is installed."""
+    able = ABLE[precision]
+    if not on_cpu:
+        able = tuple(name for name in able if name == "torch")
+        if not able:
+            raise ConfigError(f"{precision} runs on the CPU only; move the model there")
+    if backend == "auto":
+        there = [name for name in able if find_spec(name)]
+        if not there:
+            require(able[-1], extra=EXTRAS[able[-1]])
+        return there[0]
+    if backend not in able:
+        raise ConfigError(f"{precision} runs with {' or '.join(able)} here, not with {backend!r}")
+    return backend
+
+
+def _onnxruntime(content: bytes) -> Run:
+    runtime = require("onnxruntime", extra="onnx")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors only
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        heatmaps: NDArray[np.float32] = session.run(None, {"images": images})[0]
+        return heatmaps
+
+    return run
+
+
+def _openvino(content: bytes, precision: str) -> Run:
+    openvino = require("openvino", extra="openvino")
+    core = openvino.Core()
+    settings = {
+        # OpenVINO would take bfloat16 by itself wherever the processor has it.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    compiled = core.compile_model(core.read_model(content), "CPU", settings)
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        heatmaps: NDArray[np.float32] = compiled(images)[0]
+        return heatmaps
+
+    return run
