@@ -151,7 +151,7 @@ def _items(options: argparse.Namespace) -> list[Item]:
             raise ConfigError("--camera takes no pictures beside it")
         paths = [f"camera:{options.camera}"]
     else:
-        paths = [str(DEMO)] if options.demo else list(_expand(options.pictures))
+        paths = [str(DEMO)] if options.demo else list(pictures_in(options.pictures))
     out = Path(options.out)
     live = options.camera is not None
     named = [(path, live or Path(path).suffix.lower() in VIDEOS) for path in paths]
@@ -185,7 +185,7 @@ def _journal(options: argparse.Namespace) -> Path:
     return out.with_name(f".{out.name}.jsonl") if _names_video(options) else out / ".poses.jsonl"
 
 
-def _expand(words: Sequence[str]) -> Iterator[str]:
+def pictures_in(words: Sequence[str]) -> Iterator[str]:
     """Turn files, folders and wildcards into a list of files, each of them once."""
     from hgzoo.videos import SUFFIXES as VIDEOS
 

@@ -1,0 +1,129 @@
+"""hgzoo.optimize: the same last heatmaps from every engine."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import hgzoo
+from hgzoo import backends, engine
+from hgzoo.config import EvalConfig
+from hgzoo.data import Sample, sample_from_keypoints
+from hgzoo.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
+from hgzoo.inference import Network
+from hgzoo.lean import LeanHourglass
+from hgzoo.run import Options
+from tests.conftest import small_model
+from tests.test_lean import images, shaken
+
+ENGINES = [
+    pytest.param(
+        name, marks=pytest.mark.skipif(not find_spec(name), reason=f"{name} is not installed")
+    )
+    for name in ("onnxruntime", "openvino")
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> hgzoo.StackedHourglass:
+    torch.manual_seed(0)
+    return shaken(small_model(num_stacks=1, depth=1))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def fast(request: pytest.FixtureRequest, model: hgzoo.StackedHourglass) -> Network:
+    return hgzoo.optimize(model, backend=request.param)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_engines_give_the_last_heatmaps(
+    fast: Network, model: hgzoo.StackedHourglass, batch: int
+) -> None:
+    pictures = images(batch)
+    with torch.inference_mode():
+        wanted = model(pictures)[-1]
+    (found,) = fast(pictures)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_engines_take_one_size(fast: Network) -> None:
+    with pytest.raises(InputError, match='optimized for 32x48, got 48x48; backend="torch"'):
+        fast(torch.zeros(1, 3, 48, 48))
+
+
+def test_a_predictor_takes_an_optimized_network(
+    fast: Network, model: hgzoo.StackedHourglass, picture_file: Callable[..., Path]
+) -> None:
+    path = picture_file()
+    (found,) = hgzoo.Predictor(fast)(path)
+    (wanted,) = hgzoo.Predictor(model)(path)
+    np.testing.assert_allclose(found.keypoints, wanted.keypoints, atol=0.05)
+    np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-3)
+    with pytest.raises(ConfigError, match="runs on the CPU"):
+        hgzoo.Predictor(fast, device="cuda")
+
+
+def test_judging_takes_an_optimized_network(
+    model: hgzoo.StackedHourglass, picture_file: Callable[..., Path]
+) -> None:
+    people = [person(picture_file(f"{number}.png"), number) for number in range(3)]
+    lean = hgzoo.optimize(model, backend="torch")
+    reports = [
+        engine.evaluate(one, people, EvalConfig(threshold=5.0), options=Options(progress=False))
+        for one in (model, lean)
+    ]
+    np.testing.assert_allclose(reports[0].predicted, reports[1].predicted, atol=0.05)
+
+
+def person(path: Path, seed: int) -> Sample:
+    xy = np.random.default_rng(seed).uniform(5, 35, (14, 2))
+    return sample_from_keypoints(path, xy, np.ones(14, np.bool_))
+
+
+def test_whole_numbers_are_near(model: hgzoo.StackedHourglass) -> None:
+    pytest.importorskip("onnxruntime")
+    random = np.random.default_rng(0)
+    crops = [random.integers(0, 256, (32, 48, 3), dtype=np.uint8) for _ in range(8)]
+    fast = hgzoo.optimize(model, precision="int8", backend="onnxruntime", calibration=crops)
+    pictures = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2) / 255.0 - 0.4
+    with torch.inference_mode():
+        wanted = model(pictures)[-1]
+    deviation = (fast(pictures)[-1] - wanted).abs().max() / wanted.abs().max()
+    assert 1e-5 < deviation < 0.2
+
+
+def test_auto_takes_the_fastest_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "find_spec", lambda name: name == "torch")
+    assert isinstance(hgzoo.optimize(small_model()), LeanHourglass)
+    monkeypatch.setattr(backends, "require", missing)
+    with pytest.raises(MissingExtraError, match=r'pip install "hgzoo\[onnx\]"'):
+        hgzoo.optimize(small_model(), precision="int8")
+
+
+def missing(module: str, *, extra: str) -> None:
+    raise MissingExtraError(f'{module} is not installed: pip install "hgzoo[{extra}]"')
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "float64"}, "precision must be float32, bfloat16, int8"),
+        ({"backend": "tensorrt"}, "float32 runs with openvino or onnxruntime or torch here"),
+        ({"backend": "torch", "precision": "int8"}, "int8 runs with openvino or onnxruntime here"),
+        ({"backend": "onnxruntime", "precision": "bfloat16"}, "bfloat16 runs with"),
+        ({"backend": "torch", "num_stacks": 9}, "num_stacks must be 1 to 2"),
+        ({"backend": "onnxruntime", "precision": "int8"}, "int8 needs crops to calibrate on"),
+    ],
+)
+def test_what_cannot_be_had_is_told(options: dict[str, object], message: str) -> None:
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(ConfigError, match=message):
+        hgzoo.optimize(small_model(), **options)  # type: ignore[arg-type]
+
+
+def test_a_misspelled_argument_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean precision"):
+        hgzoo.optimize(small_model(), precison="int8")  # type: ignore[call-arg]
