@@ -10,42 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hgzoo.errors import InputError, MissingExtraError, UnknownNameError, WeightsError
+from hgzoo.errors import MissingExtraError, UnknownNameError, WeightsError
 from hgzoo.geometry import Box, Crop, box_around, middle, overlap
-from hgzoo.metrics import similarity
+from hgzoo.metrics import COCO_SIGMAS, USUAL_SIGMA, similarity
 from hgzoo.pictures import RGB
+from hgzoo.readers import Reader
+from hgzoo.skeletons import SKELETONS, Pose, Skeleton
 
 Detector = Callable[[RGB], list[Box]]
 """Takes a picture, [H, W, 3], RGB, 0..255, and returns the box of each person in it: (x0, y0, x1,
 y1), edges, picture pixels, the surest first."""
 
-Read = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""Takes crops, [B, H, W, 3], RGB, 0..255, and returns keypoints (x, y), [B, K, 2], crop pixels,
-and scores, [B, K]: the last stack's, of any backend."""
+SAME = 0.3
+"""Two poses in one picture that are so similar (OKS) are taken for one person's."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Eye:
-    """A keypoint network as a detector sees it.
-
-    Attributes:
-        read: Reads crops.
-        size: (height, width) of the crops, pixels.
-        padding: Show it this times a person's box, as it is used to (`InputSpec.box_padding`).
-        sigmas: How far each keypoint may lie off, over the root of the area, [K].
-    """
-
-    read: Read
-    size: tuple[int, int]
-    padding: float
-    sigmas: tuple[float, ...]
+PERSON_SCORE = 0.5
+"""Smallest score of a person that torchvision's detector tells."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +51,9 @@ class Sight:
     box: Box
 
 
+Found = TypeVar("Found", Sight, Pose)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """Looks for people with the keypoint network itself.
@@ -78,7 +67,7 @@ class Search:
     The best box comes back whatever its score: a picture always gives at least one.
 
     Attributes:
-        eye: The network.
+        reader: Asks the network; the flip test would be wasted here.
         scales: Longer sides of the windows, over the picture's longer side.
         step: How far neighboring windows are apart at most, over their side.
         tries: How many windows are followed at least, in each round.
@@ -87,13 +76,13 @@ class Search:
         same: Two poses are of one person when they are so similar (OKS).
     """
 
-    eye: Eye
+    reader: Reader
     scales: tuple[float, ...] = (1.0, 0.6)
     step: float = 0.7
     tries: tuple[int, ...] = (3, 2, 1)
     threshold: float = 0.35
     still: float = 0.85
-    same: float = 0.3
+    same: float = SAME
 
     def __call__(self, picture: RGB) -> list[Box]:
         """Find people.
@@ -110,7 +99,8 @@ class Search:
     def sights(self, picture: RGB) -> list[Sight]:
         """Find people, and tell what was seen of each in its last window; see `__call__`."""
         height, width = picture.shape[:2]
-        shown = windows((height, width), self.eye.size, scales=self.scales, step=self.step)
+        size = self.reader.input.size
+        shown = windows((height, width), size, scales=self.scales, step=self.step)
         seen = self._look(picture, shown)
         for tries in self.tries:
             standing, moving = [], []
@@ -128,9 +118,9 @@ class Search:
     def _look(self, picture: RGB, shown: Sequence[Crop]) -> list[Sight]:
         """Read all windows in one batch."""
         height, width = picture.shape[:2]
-        found, scores = self.eye.read(np.stack([window.warp(picture) for window in shown]))
+        found = self.reader(np.stack([window.warp(picture) for window in shown]))
         sights = []
-        for window, xy, score in zip(shown, found, scores, strict=True):
+        for window, xy, score in zip(shown, found.xy, found.scores, strict=True):
             keypoints = window.to_picture(xy)
             box = box_around(keypoints, (height, width))
             mean = float(score.mean())
@@ -138,22 +128,36 @@ class Search:
         return sights
 
     def _next(self, sight: Sight) -> Crop:
-        return Crop.from_box(sight.box, size=self.eye.size, padding=self.eye.padding)
+        spec = self.reader.input
+        return Crop.from_box(sight.box, size=spec.size, padding=spec.box_padding)
 
     def _people(self, seen: Sequence[Sight], *, at_least: int) -> list[Sight]:
         """Keep the best, and all that score well; one sight a person."""
-        kept: list[Sight] = []
-        for one in sorted(seen, key=lambda sight: -sight.score):
-            if len(kept) >= at_least and one.score < self.threshold:
-                break
-            if all(self._similarity(one, other) < self.same for other in kept):
-                kept.append(one)
-        return kept
+        ranked = sorted(seen, key=lambda sight: -sight.score)
+        kept = distinct(ranked, sigmas=sigmas_for(self.reader.skeleton), same=self.same)
+        return [one for n, one in enumerate(kept) if n < at_least or one.score >= self.threshold]
 
-    def _similarity(self, one: Sight, other: Sight) -> float:
-        x0, y0, x1, y1 = other.box
-        area = (x1 - x0) * (y1 - y0)
-        return similarity(one.keypoints, other.keypoints, area=area, sigmas=self.eye.sigmas)
+
+def distinct(found: Sequence[Found], *, sigmas: Sequence[float], same: float = SAME) -> list[Found]:
+    """Keep one of all that are of the same person: the first.
+
+    Args:
+        found: Poses or sights, the better ones first.
+        sigmas: How far each keypoint may lie off, over the root of the area, [K].
+        same: Two are of one person when their object keypoint similarity is so high; the area is
+            that of the better one's box.
+    """
+    kept: list[Found] = []
+    for one in found:
+        if all(_similarity(one, better, sigmas) < same for better in kept):
+            kept.append(one)
+    return kept
+
+
+def _similarity(one: Found, other: Found, sigmas: Sequence[float]) -> float:
+    x0, y0, x1, y1 = other.box
+    area = (x1 - x0) * (y1 - y0)
+    return similarity(one.keypoints, other.keypoints, area=area, sigmas=sigmas)
 
 
 def windows(
@@ -185,3 +189,86 @@ def _middles(length: int, side: float, step: float) -> list[float]:
         return [middle(0, length)]
     count = math.ceil(room / (side * step)) + 1
     return [middle(start, start + side) for start in np.linspace(0, room, count)]
+
+
+def whole(picture: RGB) -> list[Box]:
+    """Take the whole picture for a person's box."""
+    return [(0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))]
+
+
+def torchvision_people(*, threshold: float = PERSON_SCORE) -> Detector:
+    """Return torchvision's Faster R-CNN with a MobileNetV3, trained on COCO.
+
+    It looks at pictures of 320 pixels. Its weights (74 MB) are fetched by torchvision when they
+    are first asked for, and kept in torch's folder of checkpoints.
+
+    Args:
+        threshold: Smallest score of a person, 0..1. A picture may give no box at all.
+
+    Raises:
+        MissingExtraError: torchvision is not installed.
+        WeightsError: The weights cannot be fetched, or are damaged.
+    """
+    try:
+        import torch
+        from torchvision.models import detection
+    except ImportError as error:
+        raise MissingExtraError(
+            "this detector needs torchvision, which is not installed: pip install torchvision; "
+            'or take the detector "search", which needs nothing more'
+        ) from error
+    weights = detection.FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.DEFAULT
+    try:
+        network = detection.fasterrcnn_mobilenet_v3_large_320_fpn(
+            weights=weights, weights_backbone=None, progress=False, box_score_thresh=threshold
+        ).eval()
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise WeightsError(
+            f"cannot have torchvision's weights ({str(error).splitlines()[0]}); save {weights.url} "
+            f'in {torch.hub.get_dir()}/checkpoints, or take the detector "search"'
+        ) from error
+    person = weights.meta["categories"].index("person")
+
+    @torch.inference_mode()
+    def detect(picture: RGB) -> list[Box]:
+        image = torch.from_numpy(picture).permute(2, 0, 1).float() / 255
+        (found,) = network([image])
+        x0, y0, x1, y1 = found["boxes"][found["labels"] == person].double().unbind(1)
+        edges = torch.stack([x0, y0, x1, y1], dim=1)[(x1 > x0) & (y1 > y0)]
+        return [(a, b, c, d) for a, b, c, d in edges.tolist()]
+
+    return detect
+
+
+DETECTORS: dict[str, Callable[[Reader], Detector]] = {
+    "search": lambda reader: Search(reader=reader),
+    "whole": lambda reader: whole,
+    "torchvision": lambda reader: torchvision_people(),
+}
+"""Every built-in detector by name: given what asks the keypoint network, each makes a detector."""
+
+
+def make(detector: str | Detector, reader: Reader) -> Detector:
+    """Return a detector by name; a callable is one already.
+
+    Args:
+        detector: A key of `DETECTORS`, or a callable from picture to boxes.
+        reader: Asks the keypoint network, for those that look with it.
+
+    Raises:
+        UnknownNameError: There is no such detector.
+        MissingExtraError: It needs a package that is not installed.
+        WeightsError: Its weights cannot be had.
+    """
+    if not isinstance(detector, str):
+        return detector
+    if detector not in DETECTORS:
+        raise UnknownNameError("detector", detector, DETECTORS)
+    return DETECTORS[detector](reader)
+
+
+def sigmas_for(skeleton: Skeleton) -> tuple[float, ...]:
+    """Return how far each keypoint may lie off, over the root of the area, [K]."""
+    if skeleton == SKELETONS["coco"]:
+        return COCO_SIGMAS
+    return (USUAL_SIGMA,) * skeleton.num_keypoints

@@ -71,6 +71,12 @@ def inside(xy: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(((xy >= -0.5) & (xy <= [width - 0.5, height - 0.5])).all(-1))
 
 
+def tight_box(xy: Points) -> Box:
+    """Return the edges between which points lie: (x0, y0, x1, y1) of [K, 2], the same pixels."""
+    (x0, y0), (x1, y1) = xy.min(0) + 0.5, xy.max(0) + 0.5
+    return float(x0), float(y0), float(x1), float(y1)
+
+
 def box_around(xy: Points, size: tuple[int, int]) -> Box:
     """Return the box of points, cut to a picture and at least a pixel wide and high.
 

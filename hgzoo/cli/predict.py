@@ -45,7 +45,13 @@ def add_commands(commands: Any) -> None:
         action="append",
         default=[],
         metavar="x0,y0,x1,y1",
-        help="edges of one person, in pixels; repeat it for more people (the whole picture)",
+        help="edges of one person, in pixels; repeat it for more people (what --detector finds)",
+    )
+    add(
+        "--detector",
+        default="search",
+        metavar="NAME",
+        help="finds people where no boxes are given: search, whole or torchvision (%(default)s)",
     )
     add(
         "--out",
@@ -75,7 +81,11 @@ def _predict(options: argparse.Namespace) -> int:
     if processes.count() > 1 and options.camera is not None:
         raise ConfigError("one process is enough for a camera; start it without a launcher")
     predictor = Predictor(
-        options.model, flip=not options.no_flip, decoder=options.decoder, device=options.device
+        options.model,
+        flip=not options.no_flip,
+        decoder=options.decoder,
+        device=options.device,
+        detector=options.detector,
     )
     job = predicting.Job(
         predictor=predictor,
