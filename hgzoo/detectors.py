@@ -80,7 +80,7 @@ class Search:
     scales: tuple[float, ...] = (1.0, 0.6)
     step: float = 0.7
     tries: tuple[int, ...] = (3, 2, 1)
-    threshold: float = 0.35
+    threshold: float = 0.25
     still: float = 0.85
     same: float = SAME
 
