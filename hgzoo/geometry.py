@@ -77,6 +77,12 @@ def tight_box(xy: Points) -> Box:
     return float(x0), float(y0), float(x1), float(y1)
 
 
+def corners(box: Box) -> Points:
+    """Return a box's corners, [4, 2], pixels, in the order of a walk round it."""
+    x0, y0, x1, y1 = box
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64) - 0.5
+
+
 def box_around(xy: Points, size: tuple[int, int]) -> Box:
     """Return the box of points, cut to a picture and at least a pixel wide and high.
 

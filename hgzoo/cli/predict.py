@@ -49,9 +49,9 @@ def add_commands(commands: Any) -> None:
     )
     add(
         "--detector",
-        default="search",
         metavar="NAME",
-        help="finds people where no boxes are given: search, whole or torchvision (%(default)s)",
+        help="finds people where no boxes are given: search, whole or torchvision (search; whole "
+        "for --demo, which is cut to one person)",
     )
     add(
         "--out",
@@ -85,7 +85,7 @@ def _predict(options: argparse.Namespace) -> int:
         flip=not options.no_flip,
         decoder=options.decoder,
         device=options.device,
-        detector=options.detector,
+        detector=options.detector or ("whole" if options.demo else "search"),
     )
     job = predicting.Job(
         predictor=predictor,
