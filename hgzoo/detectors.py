@@ -64,7 +64,8 @@ class Search:
     they stand still; of those that have come to one person (by object keypoint similarity) the
     better stays.
 
-    The best box comes back whatever its score: a picture always gives at least one.
+    The best box comes back whatever its score: a picture always gives at least one. A single
+    keypoint tells no size; a network of one gives the whole picture.
 
     Attributes:
         reader: Asks the network; the flip test would be wasted here.
@@ -94,6 +95,8 @@ class Search:
             The boxes of the keypoints found, within the picture's edges and at least a pixel wide
             and high, the highest score first.
         """
+        if self.reader.skeleton.num_keypoints == 1:
+            return whole(picture)
         return [sight.box for sight in self.sights(picture)]
 
     def sights(self, picture: RGB) -> list[Sight]:

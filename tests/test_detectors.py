@@ -106,6 +106,11 @@ def test_a_picture_without_people_gives_one_box(search: Search) -> None:
     assert 0 <= box[1] < box[3] <= 300
 
 
+def test_a_single_keypoint_gives_the_whole_picture(search: Search, crowd: Crowd) -> None:
+    crowd.skeleton = Skeleton(name="", keypoints=("a",))
+    assert search(picture_of((30, 40, 90, 150))) == [(0, 0, 400, 300)]
+
+
 def test_few_crops_pass_the_network(search: Search, crowd: Crowd) -> None:
     search(picture_of((180, 120, 220, 180)))
     assert 5 <= crowd.crops <= 10
