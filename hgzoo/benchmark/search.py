@@ -54,7 +54,7 @@ class WayFound:
         found: Part of the people whose box is found, percent.
         poses: Poses that come back for a picture.
         forwards: Crops and mirrored crops that pass the network for a picture.
-        seconds: For a picture.
+        seconds: For a picture, the median.
     """
 
     pictures: str
@@ -160,7 +160,7 @@ def _row(way: str, given: list[_Answer], people: list[Sample], pictures: str) ->
         found=100.0 * float(np.mean([answer.overlap > FOUND for answer in given])),
         poses=float(np.mean([answer.poses for answer in given])),
         forwards=float(np.mean([answer.forwards for answer in given])),
-        seconds=float(np.mean([answer.seconds for answer in given])),
+        seconds=float(np.median([answer.seconds for answer in given])),
     )
 
 

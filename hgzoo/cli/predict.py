@@ -80,12 +80,13 @@ def _predict(options: argparse.Namespace) -> int:
 
     if processes.count() > 1 and options.camera is not None:
         raise ConfigError("one process is enough for a camera; start it without a launcher")
+    detector = options.detector or ("whole" if options.demo else "search")
     predictor = Predictor(
         options.model,
         flip=not options.no_flip,
         decoder=options.decoder,
         device=options.device,
-        detector=options.detector or ("whole" if options.demo else "search"),
+        detector=detector,
     )
     job = predicting.Job(
         predictor=predictor,
@@ -94,6 +95,7 @@ def _predict(options: argparse.Namespace) -> int:
         settings={
             "flip": not options.no_flip,
             "decoder": options.decoder,
+            "detector": detector,
             "boxes": None if boxes is None else [list(box) for box in boxes],
             "threshold": options.threshold,
             "smooth": options.smooth,
