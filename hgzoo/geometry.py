@@ -71,6 +71,51 @@ def inside(xy: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(((xy >= -0.5) & (xy <= [width - 0.5, height - 0.5])).all(-1))
 
 
+def tight_box(xy: Points) -> Box:
+    """Return the edges between which points lie: (x0, y0, x1, y1) of [K, 2], the same pixels."""
+    (x0, y0), (x1, y1) = xy.min(0) + 0.5, xy.max(0) + 0.5
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def corners(box: Box) -> Points:
+    """Return a box's corners, [4, 2], pixels, in the order of a walk round it."""
+    x0, y0, x1, y1 = box
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64) - 0.5
+
+
+def box_around(xy: Points, size: tuple[int, int]) -> Box:
+    """Return the box of points, cut to a picture and at least a pixel wide and high.
+
+    Args:
+        xy: (x, y), [K, 2], pixels of that picture; they may lie outside.
+        size: Its (height, width).
+
+    Returns:
+        (x0, y0, x1, y1), edges, pixels of that picture.
+    """
+    limit = np.array([size[1], size[0]], np.float64)
+    low = np.clip(xy.min(0) + 0.5, 0.0, limit)
+    high = np.clip(xy.max(0) + 0.5, 0.0, limit)
+    short = np.maximum(1.0 - (high - low), 0.0) / 2
+    low = np.clip(low - short, 0.0, limit - 1.0)
+    high = np.maximum(high + short, low + 1.0).clip(max=limit)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def middle(start: float, end: float) -> float:
+    """Return the coordinate halfway between two edges."""
+    return (start + end) / 2 - 0.5
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Return the area two boxes share over the area both cover (IoU), 0..1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, other)]
+    return shared / (sum(areas) - shared)
+
+
 def flip_keypoints(xy: Points, *, width: int, flip_index: list[int]) -> Points:
     """Mirror keypoints left to right and rename left and right.
 
@@ -144,7 +189,7 @@ class Crop:
         x0, y0, x1, y1 = box
         if not (x1 > x0 and y1 > y0):
             raise InputError(f"a box is (x0, y0, x1, y1) with x1 > x0 and y1 > y0, got {box}")
-        center = (x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5
+        center = middle(x0, x1), middle(y0, y1)
         scale = max((y1 - y0) / size[0], (x1 - x0) / size[1]) * padding
         return cls(center, (size[0] * scale, size[1] * scale), size)
 
@@ -167,6 +212,13 @@ class Crop:
         """
         height = scale * MPII_PERSON_PIXELS
         return cls(center, (height, height * size[1] / size[0]), size, rotation)
+
+    @property
+    def rectangle(self) -> Box:
+        """Edges of what it shows, unrotated, picture pixels."""
+        (x, y), (height, width) = self.center, self.extent
+        x0, y0 = x + 0.5 - width / 2, y + 0.5 - height / 2
+        return x0, y0, x0 + width, y0 + height
 
     @property
     def matrix(self) -> Points:

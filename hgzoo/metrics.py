@@ -19,6 +19,33 @@ Bools = NDArray[np.bool_]
 HEAD_SHARE = 0.6
 """MPII's head size over the diagonal of the head's box (Andriluka et al., CVPR 2014)."""
 
+COCO_SIGMAS = (
+    *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
+    *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+)
+"""How far annotators differ from each other on COCO's 17 keypoints, over the root of the area."""
+
+USUAL_SIGMA = 0.05
+"""For keypoints that nobody measured annotators on."""
+
+
+def similarity(one: Floats, other: Floats, *, area: float, sigmas: Sequence[float]) -> float:
+    """Compare two poses by object keypoint similarity (OKS).
+
+    The mean of exp(-d² / (2 area (2 sigma)²)) over all keypoints, d being their distance.
+
+    Args:
+        one: [K, 2], picture pixels.
+        other: [K, 2], picture pixels.
+        area: Of the person, square picture pixels, above 0.
+        sigmas: [K], over the root of the area.
+
+    Returns:
+        1 for equal poses, down to 0.
+    """
+    squares = ((one - other) ** 2).sum(-1)
+    return float(np.exp(-squares / (8.0 * area * np.square(sigmas))).mean())
+
 
 def torso_size(keypoints: Floats, *, left_shoulder: int, right_hip: int) -> Floats:
     """Length from left shoulder to right hip: LSP's reference.

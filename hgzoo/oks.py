@@ -19,20 +19,12 @@ import numpy as np
 
 from hgzoo.data.coco import Annotation, Annotations
 from hgzoo.errors import ConfigError, DataError, require
+from hgzoo.metrics import COCO_SIGMAS, USUAL_SIGMA
 from hgzoo.skeletons import SKELETONS
 
 Result = Mapping[str, Any]  # Any: JSON
 """One person in COCO's results format: image_id, category_id, keypoints (x, y, score of each of
 K), score."""
-
-COCO_SIGMAS = (
-    *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
-    *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
-)
-"""How far annotators differ from each other on COCO's 17 keypoints, over the root of the area."""
-
-USUAL_SIGMA = 0.05
-"""For keypoints that nobody measured annotators on."""
 
 TRUE_BOXES = "in ground-truth boxes"
 ANY_BOXES = "in boxes as the predictions come (the file does not tell which)"

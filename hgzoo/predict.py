@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hgzoo import detectors
+from hgzoo.detectors import Detector
 from hgzoo.errors import ConfigError, InputError, names_near_misses
 from hgzoo.geometry import Box, Crop
 from hgzoo.pictures import load
@@ -35,7 +37,7 @@ class _Asked(NamedTuple):
 
 
 class Predictor:
-    """Finds one person's keypoints in each box of each picture.
+    """Finds people's keypoints: one person's in each box, or in each that a detector finds.
 
     Args:
         model: A network with its weights, or one that `hgzoo.optimize` made, or what
@@ -48,10 +50,13 @@ class Predictor:
         decoder: A key of `hgzoo.decoders.DECODERS`; "" takes the one the weights come with.
         batch_size: Crops that pass the network at a time.
         device: Where it runs, such as "cpu" or "cuda".
+        detector: Asked for the boxes where none are given: a key of
+            `hgzoo.detectors.DETECTORS`, or a callable from a picture, RGB [H, W, 3], to boxes.
 
     Raises:
-        UnknownNameError: No such variant, weights or decoder.
-        WeightsError: The variant has no weights, or they are damaged.
+        UnknownNameError: No such variant, weights, decoder or detector.
+        WeightsError: The variant or the detector has no weights, or they are damaged.
+        MissingExtraError: The detector needs a package that is not installed.
         ConfigError: A batch of less than one crop, no such device, or an ONNX file that was
             exported otherwise.
     """
@@ -65,12 +70,15 @@ class Predictor:
         decoder: str = "",
         batch_size: int = 16,
         device: str = "cpu",
+        detector: str | Detector = "search",
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         self.reader = _reader(model, flip=flip, decoder=decoder, device=device)
         self.skeleton = self.reader.skeleton
         self.batch_size = batch_size
+        self.sigmas = detectors.sigmas_for(self.skeleton)
+        self.detector = detectors.make(detector, self.reader.without_flip())
 
     def __call__(
         self,
@@ -87,11 +95,12 @@ class Predictor:
             boxes: For one picture a list of boxes, for a list of pictures a list of such lists.
                 A box is (x0, y0, x1, y1), edges, in pixels of the upright picture, and holds one
                 person, with some room round it in the crop; it may reach over the border. None
-                takes the whole picture, without more room.
+                asks the detector; several boxes of one person then give one pose.
             heatmaps: Keep every stack's heatmaps in the poses.
 
         Returns:
-            One picture gives one pose a box; a list of pictures gives a list of such lists.
+            One picture gives one pose a box; a list of pictures gives a list of such lists. A
+            box that was found stands in `Pose.box`.
 
         Raises:
             InputError: A picture cannot be read, or a box has no area or lies wholly outside.
@@ -122,7 +131,9 @@ class Predictor:
             found = self.reader(batch[: len(group)], heatmaps=heatmaps)
             for row, one in enumerate(group):
                 poses[one.picture].append(self._pose(found, row, one))
-        return poses
+        if boxes is not None:
+            return poses
+        return [detectors.distinct(people, sigmas=self.sigmas) for people in poses]
 
     def view(self, picture: OnePicture, box: Box | None = None) -> NDArray[np.uint8]:
         """Return what the network sees of a box.
@@ -157,7 +168,8 @@ class Predictor:
     ) -> Iterator[_Asked]:
         for number, picture in enumerate(pictures):
             pixels = load(picture)
-            for box, crop in self._crops(pixels, None if boxes is None else boxes[number]):
+            wanted = self.detector(pixels) if boxes is None else boxes[number]
+            for box, crop in self._crops(pixels, wanted):
                 yield _Asked(number, box, crop, pixels)
 
     def _pose(self, found: Found, row: int, asked: _Asked) -> Pose:

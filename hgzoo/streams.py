@@ -168,7 +168,7 @@ class Shot(Generic[K]):
     Attributes:
         key: What the caller knows it by.
         pixels: [H, W, 3], RGB, 0..255; None passes by the network and has no poses.
-        boxes: (x0, y0, x1, y1) of each person, edges, pixels; None takes the whole picture.
+        boxes: (x0, y0, x1, y1) of each person, edges, pixels; None asks the predictor's detector.
             Either all pictures have boxes or none has.
         closes: Whether the batch ends here, even if it is not full.
     """
@@ -197,7 +197,7 @@ def stream(
         predictor: A `Predictor`.
         pictures: Each as for a predictor's call; a generator is read no further than needed.
         boxes: For each picture its list of boxes (x0, y0, x1, y1), edges, pixels; for the same
-            boxes in every picture give `itertools.repeat(boxes)`. None takes whole pictures.
+            boxes in every picture give `itertools.repeat(boxes)`. None asks its detector.
         heatmaps: Keep every stack's heatmaps in the poses.
         batch: Pictures that pass the network at a time; 1 delays a live picture least.
 

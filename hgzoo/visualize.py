@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hgzoo.geometry import Box, corners
 from hgzoo.skeletons import Pose
 
 RGB = NDArray[np.uint8]
@@ -53,6 +54,26 @@ def draw_skeleton(picture: RGB, poses: Sequence[Pose], *, threshold: float = 0.2
                 _line(canvas, ends, _mix(colors[first], colors[second]), thickness)
         for index in np.flatnonzero(sure):
             _dot(canvas, pose.keypoints[index], colors[index], thickness)
+    return canvas
+
+
+def draw_boxes(picture: RGB, boxes: Sequence[Box], *, color: Color = GRID) -> RGB:
+    """Draw boxes over a picture.
+
+    Args:
+        picture: [H, W, 3].
+        boxes: (x0, y0, x1, y1), edges, in this picture's pixels; they may reach over it.
+        color: Of the lines.
+
+    Returns:
+        A new picture of the same size.
+    """
+    canvas = picture.copy()
+    thickness = max(1, round(max(picture.shape) / 300))
+    for box in boxes:
+        around = corners(box)
+        for ends in zip(around, np.roll(around, -1, axis=0), strict=True):
+            _line(canvas, np.array(ends), color, thickness)
     return canvas
 
 

@@ -141,3 +141,36 @@ def test_a_mirror_moves_column_0_to_the_last_and_swaps_names() -> None:
     xy = np.array([[[0.0, 3.0], [9.0, 4.0]]])
     mirrored = geometry.flip_keypoints(xy, width=10, flip_index=[1, 0])
     np.testing.assert_allclose(mirrored, [[[0.0, 4.0], [9.0, 3.0]]])
+
+
+def test_overlap_by_hand() -> None:
+    assert geometry.overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
+    assert geometry.overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1.0
+    assert geometry.overlap((0, 0, 10, 10), (20, 0, 30, 10)) == 0.0
+    assert geometry.overlap((0, 0, 10, 10), (20, 20, 30, 30)) == 0.0
+
+
+def test_corners_and_points_give_the_same_box() -> None:
+    box = (3.0, -2.0, 10.5, 40.0)
+    assert geometry.tight_box(geometry.corners(box)) == box
+    assert geometry.corners((0, 0, 1, 1))[0].tolist() == [-0.5, -0.5]
+
+
+def test_a_crop_shows_the_rectangle_of_its_box() -> None:
+    crop = Crop.from_box((10, 20, 50, 100), size=(80, 40))
+    assert crop.rectangle == (10, 20, 50, 100)
+
+
+@pytest.mark.parametrize(
+    ("points", "box"),
+    [
+        ([[4, 5], [20, 30]], (4.5, 5.5, 20.5, 30.5)),
+        ([[-9, 5], [90, 80]], (0, 5.5, 40, 60)),
+        ([[7, 7], [7, 7]], (7, 7, 8, 8)),
+        ([[90, -90], [95, -95]], (39, 0, 40, 1)),
+    ],
+)
+def test_a_box_round_points_stays_in_the_picture(
+    points: list[list[float]], box: geometry.Box
+) -> None:
+    assert geometry.box_around(np.array(points, float), (60, 40)) == pytest.approx(box)

@@ -69,7 +69,7 @@ def test_exif_rotation_is_the_pictures_frame(seer: Predictor, tmp_path: Path) ->
     exif[0x0112] = 6
     path = tmp_path / "a.png"
     upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
-    (pose,) = seer(path)
+    (pose,) = seer(path, boxes=[(0, 0, 300, 200)])
     assert pose.box == (0, 0, 300, 200)
     np.testing.assert_allclose(pose.keypoints, [[220, 60], [80, 150]], atol=2.5)
 
@@ -133,7 +133,8 @@ def test_the_flip_test_makes_a_mirrored_picture_a_mirrored_pose(
     """Only when both heatmaps are aligned and pairs are swapped."""
     picture = load(picture_file(width=48, height=32))
     index = hgzoo.SKELETONS["lsp"].flip_index
-    (pose,), (mirrored,) = predictor(picture), predictor(picture[:, ::-1])
+    box = [(0, 0, 48, 32)]
+    (pose,), (mirrored,) = predictor(picture, boxes=box), predictor(picture[:, ::-1], boxes=box)
     np.testing.assert_allclose(mirrored.scores[index], pose.scores, atol=1e-4)
     expected = pose.keypoints.copy()
     expected[:, 0] = 47 - expected[:, 0]
@@ -215,7 +216,7 @@ def test_the_demo_person_is_found() -> None:
     """Known answer: she walks to the left; places read off the picture by eye, in pixels."""
     from hgzoo.pictures import DEMO
 
-    (pose,) = Predictor("hg2_tiny")(DEMO)
+    (pose,) = Predictor("hg2_tiny")(DEMO, boxes=[(0, 0, 396, 528)])
     found = dict(zip(pose.names, pose.keypoints, strict=True))
     front, rear = sorted((found["left_ankle"], found["right_ankle"]), key=lambda xy: xy[0])
     for xy, eye in (
@@ -226,3 +227,52 @@ def test_the_demo_person_is_found() -> None:
     ):
         assert np.hypot(*(xy - eye)) < 25
     assert (pose.scores > 0.2).sum() >= 12
+
+
+def test_without_boxes_the_detector_is_asked(picture_file: Callable[..., Path]) -> None:
+    asked = []
+
+    def two(picture: np.ndarray) -> list[tuple[float, float, float, float]]:
+        asked.append(picture.shape)
+        return [(0, 0, 20, 30), (30, 5, 60, 40)]
+
+    predictor = Predictor(small_model(), detector=two)
+    poses = predictor([picture_file(), picture_file("b.png", width=70)])
+    assert [[pose.box for pose in people] for people in poses] == [two(np.zeros((1, 1)))] * 2
+    assert asked[:2] == [(40, 60, 3), (40, 70, 3)]
+    assert predictor(picture_file(), boxes=[]) == []
+
+
+def test_a_detector_that_finds_nobody_gives_no_pose(picture_file: Callable[..., Path]) -> None:
+    assert Predictor(small_model(), detector=lambda picture: [])(picture_file()) == []
+
+
+def test_boxes_of_one_person_give_one_pose(seer: Predictor) -> None:
+    picture = spots(width=300, height=200, red=(220, 60), green=(80, 150))
+    seer.detector = lambda picture: [(60, 40, 240, 170), (50, 40, 240, 180)]
+    (pose,) = seer(picture)
+    assert pose.box == (60, 40, 240, 170)
+    assert len(seer(picture, boxes=seer.detector(picture))) == 2
+
+
+def test_the_whole_picture_is_a_detector(seer: Predictor) -> None:
+    picture = spots(width=300, height=200, red=(220, 60), green=(80, 150))
+    whole = Predictor(seer.reader.model, flip=False, decoder="soft_argmax", detector="whole")(
+        picture
+    )
+    assert [pose.box for pose in whole] == [(0, 0, 300, 200)]
+    assert same(whole[0], seer(picture, boxes=[(0, 0, 300, 200)])[0])
+
+
+def test_a_box_that_was_found_comes_back(seer: Predictor) -> None:
+    picture = spots(width=600, height=400, red=(420, 260), green=(480, 350))
+    (pose,) = seer(picture)
+    x0, y0, x1, y1 = pose.box
+    np.testing.assert_allclose(pose.keypoints, [[420, 260], [480, 350]], atol=2)
+    assert 380 < x0 < 425 < 475 < x1 < 520
+    assert 220 < y0 < 265 < 345 < y1 < 390
+
+
+def test_an_unknown_detector_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean search"):
+        Predictor(small_model(), detector="serch")

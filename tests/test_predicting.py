@@ -203,7 +203,8 @@ def test_another_runs_records_are_not_gone_on_with(
 def test_smoothing_keeps_what_the_network_found(predict: Callable[..., int], here: Path) -> None:
     make_clip(here / "clip.mp4")
     for name, extra in (("plain", []), ("calm", ["--smooth"])):
-        assert predict("clip.mp4", "--no-draw", "--json", name, *extra) == 0
+        words = ("clip.mp4", "--no-draw", "--detector", "whole", "--json", name)
+        assert predict(*words, *extra) == 0
     plain, calm = records(here / "plain"), records(here / "calm")
     moves = [[], []]
     for rough, smooth in zip(plain, calm, strict=True):
@@ -294,7 +295,8 @@ def test_a_camera_is_drawn_until_ctrl_c(
     monkeypatch.setattr(
         Clip, "of_camera", lambda number: Clip(Camera(), name=f"camera:{number}", live=True)
     )
-    assert predict("--camera", "0", "--out", "me.mp4", "--json", "me.jsonl") == 0
+    quick = ("--camera", "0", "--detector", "whole", "--json", "me.jsonl")
+    assert predict(*quick, "--out", "me.mp4") == 0
     found = records(here / "me.jsonl")
     assert found
     assert [record["frame"] for record in found] == list(range(len(found)))

@@ -114,3 +114,14 @@ def test_small_crops_are_enlarged() -> None:
 def test_a_panel_without_heatmaps_is_the_crop() -> None:
     crop = np.full((240, 300, 3), 100, np.uint8)
     np.testing.assert_array_equal(visualize.draw_stacks(crop, pose([(1, 1), (2, 2)], [1, 1])), crop)
+
+
+def test_boxes_are_drawn_along_their_edges() -> None:
+    drawn = visualize.draw_boxes(BLACK, [(10, 5, 40, 30), (-9, -9, 200, 200)], color=(255, 0, 0))
+    red = drawn[..., 0] > 100
+    assert red[17, 9:11].any()
+    assert red[17, 39:41].any()
+    assert red[4:6, 25].any()
+    assert red[29:31, 25].any()
+    assert not red[12:24, 14:36].any()
+    assert not BLACK.any()

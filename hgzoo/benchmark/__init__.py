@@ -2,6 +2,17 @@
 
 from hgzoo.benchmark.decoders import DecoderError, decoder_errors
 from hgzoo.benchmark.loading import Loading, loading_speeds, write_people
+from hgzoo.benchmark.search import (
+    FIRST,
+    NEAREST,
+    TRUE,
+    WHOLE,
+    WayFound,
+    as_they_are,
+    compare_boxes,
+    in_scenes,
+    judged,
+)
 from hgzoo.benchmark.steps import (
     BASELINE,
     CHECKPOINTED,
@@ -20,15 +31,24 @@ from hgzoo.benchmark.steps import (
 __all__ = [
     "BASELINE",
     "CHECKPOINTED",
+    "FIRST",
     "KEEPING",
+    "NEAREST",
     "SETUPS",
+    "TRUE",
+    "WHOLE",
     "DecoderError",
     "Elsewhere",
     "Loading",
     "Setup",
     "Step",
     "Timed",
+    "WayFound",
+    "as_they_are",
+    "compare_boxes",
     "decoder_errors",
+    "in_scenes",
+    "judged",
     "keeping_process",
     "loading_speeds",
     "saved_bytes",

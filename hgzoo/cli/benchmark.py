@@ -17,7 +17,7 @@ from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
-    from hgzoo.benchmark import Loading, Step
+    from hgzoo.benchmark import Loading, Step, WayFound
     from hgzoo.config import Recipe
 
 DECODERS_HEAD = """\
@@ -32,13 +32,22 @@ MEMORY_HEAD = """\
 | batch | step | MiB kept a picture | with checkpointing | times less | times the seconds |
 | ---: | --- | ---: | ---: | ---: | ---: |"""
 
+SEARCH_HEAD = """\
+| pictures | boxes | people | PCK@0.2 | loss | boxes found | poses | forwards | seconds |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+
 LOADING_HEAD = """\
 | workers | pictures read a second | times the fastest step | training waits |
 | ---: | ---: | ---: | ---: |"""
 
 EXAMPLES = """\
 hgzoo benchmark decoders
-hgzoo benchmark train"""
+hgzoo benchmark train
+hgzoo benchmark search --data datasets"""
+
+SEARCH = """\
+hgzoo benchmark search --data datasets
+hgzoo benchmark search --data datasets --pictures 50 --json search.json"""
 
 TRAIN = """\
 hgzoo benchmark train
@@ -65,6 +74,14 @@ def add_commands(commands: Any) -> None:
     add("--threads", type=int, help="threads of the training process (torch's default)")
     add("--workers", type=_whole_numbers, default=[0, 1, 2], metavar="N,N", help="readers (0,1,2)")
     add("--json", metavar="FILE", help="write the figures there, with each step's seconds")
+    add_quiet(parser)
+    text = "keypoints without boxes: true boxes, whole pictures and the search side by side"
+    parser = command(parts, "search", _search, text, examples=SEARCH)
+    add = parser.add_argument
+    add("--data", required=True, metavar="DIR", help="the folder that holds lsp and lspet")
+    add("--model", default="hg2_tiny", help="weights with LSP's keypoints (%(default)s)")
+    add("--pictures", type=int, metavar="N", help="only the first so many of each set")
+    add("--json", metavar="FILE", help="write the figures there")
     add_quiet(parser)
 
 
@@ -207,3 +224,54 @@ def loading_table(loading: Sequence[Loading], steps: Sequence[Step]) -> str:
         for row in loading
     ]
     return "\n".join([LOADING_HEAD, *rows])
+
+
+def _search(options: argparse.Namespace) -> int:
+    from hgzoo.benchmark import as_they_are, compare_boxes, in_scenes, judged
+    from hgzoo.data.lsp import lsp_validation, lspet_held_out
+    from hgzoo.factory import load_model
+    from hgzoo.progress import bar
+    from hgzoo.skeletons import SKELETONS
+
+    if options.pictures is not None and options.pictures < 1:
+        raise ConfigError(f"--pictures must be at least 1, got {options.pictures}")
+    model = load_model(options.model).eval()
+    if model.output.skeleton_for(model.config.num_keypoints) != SKELETONS["lsp"]:
+        raise ConfigError(f"{options.model} does not find LSP's keypoints; hg2_tiny does")
+    lspet, lsp = (
+        judged(read(Path(options.data)))[: options.pictures]
+        for read in (lspet_held_out, lsp_validation)
+    )
+    sets = {
+        "LSPET 9701 to 10000": (lspet, as_they_are),
+        "the same, in larger scenes": (lspet, in_scenes),
+        "LSP 801 to 1000": (lsp, as_they_are),
+    }
+    rows: list[WayFound] = []
+    for name, (people, show) in sets.items():
+        shown = bar(show(people), name, show=not options.quiet, total=len(people), unit="picture")
+        rows += compare_boxes(model, shown, pictures=name)
+    print(search_table(rows))
+    if options.json:
+        write_text(Path(options.json), json.dumps([asdict(row) for row in rows], indent=2))
+    return 0
+
+
+def search_table(rows: Sequence[WayFound]) -> str:
+    """Return what each way of getting boxes gives and costs, as a Markdown table.
+
+    The loss is in points against the true boxes; forwards are counted and seconds are measured,
+    both as multiples of what a true box takes.
+    """
+    from hgzoo.benchmark import TRUE
+
+    with_box = {row.pictures: row for row in rows if row.way == TRUE}
+    lines = []
+    for row in rows:
+        base = with_box[row.pictures]
+        lines.append(
+            f"| {row.pictures} | {row.way} | {row.people} | {row.value:.2f} "
+            f"| {_signed(base.value - row.value)} | {row.found:.1f} % | {row.poses:.2f} "
+            f"| {row.forwards / base.forwards:.2f} | {row.seconds / base.seconds:.2f} |"
+        )
+    return "\n".join([SEARCH_HEAD, *lines])

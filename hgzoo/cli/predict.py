@@ -45,7 +45,13 @@ def add_commands(commands: Any) -> None:
         action="append",
         default=[],
         metavar="x0,y0,x1,y1",
-        help="edges of one person, in pixels; repeat it for more people (the whole picture)",
+        help="edges of one person, in pixels; repeat it for more people (what --detector finds)",
+    )
+    add(
+        "--detector",
+        metavar="NAME",
+        help="finds people where no boxes are given: search, whole or torchvision (search; whole "
+        "for --demo, which is cut to one person)",
     )
     add(
         "--out",
@@ -74,8 +80,13 @@ def _predict(options: argparse.Namespace) -> int:
 
     if processes.count() > 1 and options.camera is not None:
         raise ConfigError("one process is enough for a camera; start it without a launcher")
+    detector = options.detector or ("whole" if options.demo else "search")
     predictor = Predictor(
-        options.model, flip=not options.no_flip, decoder=options.decoder, device=options.device
+        options.model,
+        flip=not options.no_flip,
+        decoder=options.decoder,
+        device=options.device,
+        detector=detector,
     )
     job = predicting.Job(
         predictor=predictor,
@@ -84,6 +95,7 @@ def _predict(options: argparse.Namespace) -> int:
         settings={
             "flip": not options.no_flip,
             "decoder": options.decoder,
+            "detector": detector,
             "boxes": None if boxes is None else [list(box) for box in boxes],
             "threshold": options.threshold,
             "smooth": options.smooth,

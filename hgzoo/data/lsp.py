@@ -62,10 +62,21 @@ def lspet_train(root: Path) -> list[Sample]:
     Raises:
         DataError: joints.mat is missing or damaged.
     """
+    return _lspet(root, range(1, 9701))
+
+
+def lspet_held_out(root: Path) -> list[Sample]:
+    """Read LSPET pictures 9701 to 10000, on which nothing is trained; see `lspet_train`."""
+    return _lspet(root, range(9701, 10001))
+
+
+def _lspet(root: Path, numbers: range) -> list[Sample]:
     folder = root / "lspet"
     joints = _joints(folder, axes=(2, 0, 1))  # [N, K, 3]
     samples = []
-    for number in range(1, min(9700, len(joints)) + 1):
+    for number in numbers:
+        if number > len(joints):
+            break
         keypoints, flag = joints[number - 1, :, :2] - 1, joints[number - 1, :, 2]
         visible = (flag == 1) & np.isfinite(keypoints).all(1)
         if visible.sum() >= 2 and np.ptp(keypoints[visible], axis=0).max() > 0:
