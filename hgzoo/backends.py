@@ -70,13 +70,13 @@ def optimize(
     if chosen == "torch":
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         return LeanHourglass(model, num_stacks=num_stacks, dtype=dtype).to(model.device)
+    if precision == "int8" and not len(calibration):
+        raise ConfigError("int8 needs crops to calibrate on, like those it will be used on")
     lean = LeanHourglass(model, num_stacks=num_stacks, exported=True).cpu()
     height, width = model.input.size
     example = torch.zeros(2, model.config.in_channels, height, width)
     content = to_onnx(PixelsToHeatmaps(lean), example, raw=True)
     if precision == "int8":
-        if not len(calibration):
-            raise ConfigError("int8 needs crops to calibrate on, like those it will be used on")
         ready = [prepare(to_tensor(crop[None]), model.input).numpy() for crop in calibration]
         content = quantized(content, ready, name="images")
     run = _openvino(content, precision) if chosen == "openvino" else _onnxruntime(content)

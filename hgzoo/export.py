@@ -39,6 +39,9 @@ OPSET = 20
 AGREED = {"float32": 1e-4, "float16": 2e-2}
 """Largest deviation of the heatmaps from the network's own, as part of the highest height."""
 
+QUANTIZED = ["Add", "Conv", "MaxPool", "Mul", "Relu", "Resize"]
+"""What int8 computes in whole numbers."""
+
 LARGE = 4096
 """Numbers from which a tensor is stored in half precision; smaller ones would save nothing."""
 
@@ -313,10 +316,10 @@ def with_half_weights(content: bytes) -> bytes:
 
 
 def quantized(content: bytes, batches: Sequence[NDArray[Any]], *, name: str) -> bytes:
-    """Let an ONNX graph compute its convolutions in whole numbers of eight bits.
+    """Let an ONNX graph compute in whole numbers of eight bits.
 
     The first convolution and the one that makes the heatmaps stay as they are: there is little to
-    win, and they decide most.
+    win, and they decide most. So does what comes after the heatmaps.
 
     Args:
         content: The graph.
@@ -331,7 +334,8 @@ def quantized(content: bytes, batches: Sequence[NDArray[Any]], *, name: str) -> 
     graph = onnx.load_from_string(content)
     for number, node in enumerate(graph.graph.node):
         node.name = node.name or f"node_{number}"
-    convolutions = [node.name for node in graph.graph.node if node.op_type == "Conv"]
+    places = [n for n, node in enumerate(graph.graph.node) if node.op_type == "Conv"]
+    inner = [node.name for node in graph.graph.node[places[0] + 1 : places[-1]]]
     feed = iter([{name: batch} for batch in batches])
 
     class Reader(tools.CalibrationDataReader):  # type: ignore[misc, name-defined]
@@ -345,8 +349,8 @@ def quantized(content: bytes, batches: Sequence[NDArray[Any]], *, name: str) -> 
             str(out),
             Reader(),
             quant_format=tools.QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
-            nodes_to_quantize=convolutions[1:-1],
+            op_types_to_quantize=QUANTIZED,
+            nodes_to_quantize=inner,
             per_channel=True,
             activation_type=tools.QuantType.QUInt8,
             weight_type=tools.QuantType.QInt8,

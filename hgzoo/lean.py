@@ -9,6 +9,7 @@ written over what is not needed any more.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from typing import cast
@@ -101,14 +102,29 @@ class LeanHourglass(nn.Module):
 
     def one(self, images: Tensor) -> Tensor:
         """Run all pictures at once, [B, C, H, W] to [B, K, H/4, W/4]; their size is not checked."""
+        for feats in self.stacks(images):  # noqa: B007 - the last one counts
+            pass
+        heatmaps: Tensor = self.heatmaps(feats.float())
+        return heatmaps.contiguous()
+
+    def stacks(self, images: Tensor) -> Iterator[Tensor]:
+        """Give the features of each stack, which its heatmaps are read from, as they are made.
+
+        A stack runs when its features are asked for: who stops early saves the rest.
+
+        Args:
+            images: Normalized pictures, [B, C, H, W]; their size is not checked.
+
+        Yields:
+            [B, num_feats, H/4, W/4], first stack to last, in the number format of the work.
+        """
         x = images.to(self.stem.conv.weight.dtype, memory_format=torch.channels_last)
         x = self.stem(x)
         for number, (hourglass, head) in enumerate(zip(self.hourglasses, self.heads, strict=True)):
             feats = head(hourglass(x))
+            yield feats
             if number < len(self.feedbacks):
                 x = self.feedbacks[number](feats).add_(x)
-        heatmaps: Tensor = self.heatmaps(feats.float())
-        return heatmaps.contiguous()
 
 
 class _LeanStem(nn.Module):

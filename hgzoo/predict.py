@@ -189,11 +189,16 @@ def _reader(model: Network | str | Path, *, flip: bool | None, decoder: str, dev
         from hgzoo.onnx_file import OnnxReader
 
         return OnnxReader(Path(model), flip=flip, decoder=decoder, device=device)
-    from hgzoo.factory import load_model
     from hgzoo.inference import NetworkReader
 
-    network = load_model(model) if isinstance(model, str | Path) else model
-    return NetworkReader(network, flip=flip is not False, decoder=decoder, device=device)
+    fast = None
+    if isinstance(model, str | Path):
+        from hgzoo.factory import load_model
+        from hgzoo.lean import LeanHourglass
+
+        model = load_model(model)
+        fast = LeanHourglass(model)  # nobody else has the network, so nobody changes it
+    return NetworkReader(model, flip=flip is not False, decoder=decoder, device=device, fast=fast)
 
 
 def _checked(box: Sequence[float], *, width: int, height: int) -> Box:

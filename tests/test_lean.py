@@ -54,8 +54,8 @@ def test_the_last_heatmaps_are_the_same(changes: dict[str, int]) -> None:
 @torch.inference_mode()
 def test_every_variant_can_be_made_lean(name: str) -> None:
     recipe = hgzoo.model_info(name)
-    narrow = replace(recipe.model, num_feats=8, stem_channels=(2, 4, 8, 8), num_stacks=2)
-    narrow = replace(narrow, inner_supervision=0)
+    changes = {"num_stacks": min(2, recipe.model.num_stacks), "stem_channels": (2, 4, 8, 8)}
+    narrow = replace(recipe.model, num_feats=8, **changes)
     model = shaken(StackedHourglass(narrow))
     pictures = torch.randn(1, 3, 64, 128)
     wanted = model(pictures)[-1]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import hgzoo
 from hgzoo import checkpoints
 from hgzoo.errors import ConfigError, HgzooError, InputError, UnknownNameError
-from hgzoo.pictures import load
+from hgzoo.pictures import DEMO, load
 from hgzoo.predict import Predictor
 from tests.conftest import small_model
 
@@ -276,3 +276,15 @@ def test_a_box_that_was_found_comes_back(seer: Predictor) -> None:
 def test_an_unknown_detector_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="did you mean search"):
         Predictor(small_model(), detector="serch")
+
+
+def test_a_network_known_by_name_runs_lean_unless_its_stacks_are_asked_for() -> None:
+    named = Predictor("hg2_tiny")
+    given = Predictor(hgzoo.create_model("hg2_tiny", pretrained=True))
+    crop = named.view(DEMO)[None]
+    one, other = named.reader(crop), given.reader(crop)
+    np.testing.assert_allclose(one.xy, other.xy, atol=0.01)
+    np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+    stacks = named.reader(crop, heatmaps=True).heatmaps
+    assert stacks is not None
+    assert stacks.shape == (2, 1, 14, 32, 32)

@@ -20,7 +20,7 @@ def loaded_after(code: str) -> set[str]:
 def test_the_public_names_are_these() -> None:
     assert sorted(hgzoo.__all__) == [
         *("HgzooError", "Pose", "Predictor", "SKELETONS", "Skeleton", "StackedHourglass"),
-        *("__version__", "create_model", "list_models", "model_info"),
+        *("__version__", "create_model", "list_models", "model_info", "optimize"),
         *("push_to_hub", "register_with_timm"),
     ]
 

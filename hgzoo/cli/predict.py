@@ -83,7 +83,7 @@ def _predict(options: argparse.Namespace) -> int:
     detector = options.detector or ("whole" if options.demo else "search")
     predictor = Predictor(
         options.model,
-        flip=not options.no_flip,
+        flip=False if options.no_flip else None,
         decoder=options.decoder,
         device=options.device,
         detector=detector,
