@@ -1,13 +1,23 @@
 """Leaving after the first stack that is sure."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from hgzoo import engine
 from hgzoo.anytime import AnytimeHourglass, calibrate, confidence, exits
+from hgzoo.benchmark.leaving import stacks_judged
+from hgzoo.config import EvalConfig
+from hgzoo.data import DATASETS, crop_of
 from hgzoo.decoders import heights
 from hgzoo.errors import ConfigError
+from hgzoo.inference import NetworkReader
+from hgzoo.pictures import load
+from hgzoo.run import Options
 from tests.conftest import small_model
+from tests.people import write_lsp
 from tests.test_lean import images, shaken
 
 
@@ -73,3 +83,19 @@ def test_what_cannot_be_calibrated_is_told() -> None:
         calibrate(exits(SURE, HITS), loss=-1.0)
     with pytest.raises(ConfigError, match="not empty"):
         exits(SURE[:, :0], HITS[:, :0])
+
+
+def test_every_stack_is_judged_as_evaluate_does(tmp_path: Path) -> None:
+    write_lsp(tmp_path, number=1000)
+    people = DATASETS["lsp"].validation(tmp_path)[:20]
+    model = shaken(small_model())
+    sure, right = stacks_judged(model, people, threshold=0.8, progress=False)
+    config = EvalConfig(threshold=0.8, flip=False)
+    report = engine.evaluate(model, people, config, options=Options(progress=False))
+    np.testing.assert_allclose(100 * right.mean(1), report.stacks)
+    assert 0 < right.mean() < 1
+    reader = NetworkReader(model, flip=False)
+    crop = crop_of(people[3], model.input).warp(load(people[3].path))
+    heatmaps = reader(crop[None], heatmaps=True).heatmaps
+    assert heatmaps is not None
+    np.testing.assert_allclose(sure[:, 3], heatmaps[:, 0].max((2, 3)).mean(1), rtol=1e-3)
