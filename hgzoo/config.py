@@ -15,6 +15,7 @@ from hgzoo.errors import ConfigError
 from hgzoo.skeletons import SKELETONS, Skeleton, nameless
 
 HeatmapKind = Literal["heights", "logits"]
+Metric = Literal["pck", "pckh"]
 
 MOST = {
     "num_stacks": 64,
@@ -301,7 +302,7 @@ class EvalConfig:
         flip: Average the heatmaps of the picture and its mirror.
     """
 
-    metric: Literal["pck", "pckh"] = "pck"
+    metric: Metric = "pck"
     threshold: float = 0.2
     flip: bool = True
 

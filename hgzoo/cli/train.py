@@ -135,11 +135,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     people = _usable(options.dataset, everybody)
     dataset = DATASETS[options.dataset]
     threshold = dataset.threshold if options.threshold is None else options.threshold
-    config = EvalConfig(
-        metric="pckh" if dataset.metric == "PCKh" else "pck",
-        threshold=threshold,
-        flip=not options.no_flip,
-    )
+    config = EvalConfig(metric=dataset.metric, threshold=threshold, flip=not options.no_flip)
     report = engine.evaluate(
         model, people, config, decoder=options.decoder, options=machine(options)
     )
