@@ -27,6 +27,9 @@ MOST = {
 }
 """Limits far beyond use, so that a damaged or hostile file cannot keep us building for ever."""
 
+SAVE_EVERY = 500
+"""Batches between two checkpoints of a training run, where nobody says."""
+
 MOST_RESIDUALS = 8192
 MOST_PIXELS = 2**24
 

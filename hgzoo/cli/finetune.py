@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def _finetune(options: argparse.Namespace) -> int:
         train=recipes.changed_training(finetuning.FINETUNE, options.set),
         frozen_stacks=options.freeze,
         resume=options.resume,
-        options=machine(options, save_every=options.save_every),
+        options=replace(machine(options), save_every=options.save_every),
     )
     if report is None:
         return 130

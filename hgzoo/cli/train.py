@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,7 @@ def _train(options: argparse.Namespace) -> int:
         validation=validation,
         out=out,
         resume=options.resume,
-        options=machine(options, save_every=options.save_every),
+        options=replace(machine(options), save_every=options.save_every),
     )
     if report is None:
         return 130
@@ -212,15 +212,14 @@ def _usable(name: str, everybody: Sequence[Sample]) -> list[Sample]:
     return people
 
 
-def machine(options: argparse.Namespace, *, save_every: int = 500) -> Options:
-    """Return what belongs to the machine, as a command was told."""
+def machine(options: argparse.Namespace) -> Options:
+    """Return what belongs to the machine, as a command was told that trains or judges."""
     from hgzoo.run import Options
 
     return Options(
         precision=options.precision,
         workers=options.workers,
         progress=not options.quiet,
-        save_every=save_every,
     )
 
 
