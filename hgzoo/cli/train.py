@@ -75,7 +75,7 @@ def add_commands(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> int:
     import torch
 
-    from hgzoo import engine, factory, processes, recipes
+    from hgzoo import engine, factory, recipes
     from hgzoo.model import StackedHourglass
 
     changes = [*options.set, *([f"init={options.init}"] if options.init else [])]
@@ -109,13 +109,7 @@ def _train(options: argparse.Namespace) -> int:
         resume=options.resume,
         options=replace(machine(options), save_every=options.save_every),
     )
-    if report is None:
-        return 130
-    if not processes.is_first():
-        return 0
-    print(f"the best weights are {out / 'release.safetensors'}", file=sys.stderr)
-    print_report(report)
-    return 0
+    return finished(report, f"the best weights are {out / 'release.safetensors'}")
 
 
 @together
@@ -221,6 +215,23 @@ def machine(options: argparse.Namespace) -> Options:
         workers=options.workers,
         progress=not options.quiet,
     )
+
+
+def finished(report: Report | None, hint: str) -> int:
+    """Print what a training run gave, once, and where to go on; return the exit code.
+
+    Args:
+        report: Of the best weights; None where Ctrl-C stopped the run.
+        hint: A line for whoever started it; not among the figures.
+    """
+    from hgzoo import processes
+
+    if report is None:
+        return 130
+    if processes.is_first():
+        print_report(report)
+        print(hint, file=sys.stderr)
+    return 0
 
 
 def print_report(report: Report) -> None:
