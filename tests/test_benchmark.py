@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -67,6 +68,17 @@ def test_a_ratio_is_the_median_over_the_rounds() -> None:
     other = Step(setup=BASELINE, batch=4, seconds=(2.0, 6.0, 5.0), saved=0)
     assert times_faster(one, other) == 3.0
     assert one.rate == 4.0
+
+
+def test_a_step_is_timed_until_the_device_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(torch.cpu, "synchronize", lambda: done.append("device"))
+    run = SimpleNamespace(
+        accelerator=SimpleNamespace(device=torch.device("cpu")),
+        step=lambda batch: done.append("step"),
+    )
+    Timed.seconds(SimpleNamespace(run=run, batch=None))
+    assert done == ["device", "step", "device"]
 
 
 def test_setups_differ_in_what_they_say_alone(tmp_path: Path) -> None:

@@ -103,6 +103,12 @@ def times_faster(step: Step, than: Step) -> float:
     return median(other / own for other, own in pairs)
 
 
+def seconds_when_done(device: torch.device) -> float:
+    """Read the clock when a device has done what it was told; a GPU works on by itself."""
+    getattr(torch, device.type).synchronize()
+    return time.perf_counter()
+
+
 class Timed:
     """A training run of one setup, and the batch that it is timed on.
 
@@ -142,9 +148,10 @@ class Timed:
 
     def seconds(self) -> float:
         """Train one step, and return how long it took."""
-        begin = time.perf_counter()
+        device = self.run.accelerator.device
+        begin = seconds_when_done(device)
         self.run.step(self.batch)
-        return time.perf_counter() - begin
+        return seconds_when_done(device) - begin
 
     def saved(self) -> int:
         """Train one step, and return the bytes that it kept for its backward pass."""
