@@ -19,6 +19,8 @@ from hgzoo.data import Batch, EpochBatches, Sample, loader, sample_from_keypoint
 from hgzoo.run import Run
 
 PICTURES = 64
+"""Made-up photographs, and so the largest batch."""
+
 WIDTH, HEIGHT = 600, 450
 QUALITY = 90
 LEAST_SHOWINGS = 4

@@ -23,7 +23,6 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from hgzoo.config import Recipe
 from hgzoo.data import Batch, Sample, loader
-from hgzoo.errors import ConfigError
 from hgzoo.inference import Precision
 from hgzoo.model import StackedHourglass
 from hgzoo.progress import bar
@@ -229,12 +228,7 @@ def step_speeds(
 
     Returns:
         A row for each.
-
-    Raises:
-        ConfigError: `repeats` is below 1.
     """
-    if repeats < 1:
-        raise ConfigError(f"repeats must be at least 1, got {repeats}")
     seconds: dict[str, list[float]] = {name: [] for name in timed}
     saved: dict[str, int] = {}
     steps = [(turn, name) for turn in range(repeats + 1) for name in timed]
