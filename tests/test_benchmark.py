@@ -18,6 +18,7 @@ from hgzoo.benchmark import (
     Step,
     Timed,
     keeping_process,
+    loading,
     saved_bytes,
     times_faster,
     write_people,
@@ -81,6 +82,13 @@ def test_a_step_is_timed_until_the_device_is_done(monkeypatch: pytest.MonkeyPatc
     assert done == ["device", "step", "device"]
 
 
+@pytest.fixture
+def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let eight photographs be drawn, not 64."""
+    monkeypatch.setattr(loading, "PICTURES", 8)
+
+
+@pytest.mark.usefixtures("few_pictures")
 def test_setups_differ_in_what_they_say_alone(tmp_path: Path) -> None:
     recipe = factory.model_info("hg1_nano")
     recipe = replace(recipe, train=replace(recipe.train, batch_size=9, accumulate=3))
@@ -110,6 +118,7 @@ def test_the_allocator_setting_stays_in_its_process(monkeypatch: pytest.MonkeyPa
         assert pool.submit(os.getenv, name).result() == setting
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_the_command_prints_every_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
