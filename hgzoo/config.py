@@ -15,6 +15,7 @@ from hgzoo.errors import ConfigError
 from hgzoo.skeletons import SKELETONS, Skeleton, nameless
 
 HeatmapKind = Literal["heights", "logits"]
+Metric = Literal["pck", "pckh"]
 
 MOST = {
     "num_stacks": 64,
@@ -25,6 +26,9 @@ MOST = {
     "in_channels": 1024,
 }
 """Limits far beyond use, so that a damaged or hostile file cannot keep us building for ever."""
+
+SAVE_EVERY = 500
+"""Batches between two checkpoints of a training run, where nobody says."""
 
 MOST_RESIDUALS = 8192
 MOST_PIXELS = 2**24
@@ -301,7 +305,7 @@ class EvalConfig:
         flip: Average the heatmaps of the picture and its mirror.
     """
 
-    metric: Literal["pck", "pckh"] = "pck"
+    metric: Metric = "pck"
     threshold: float = 0.2
     flip: bool = True
 

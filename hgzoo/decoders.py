@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, pad
+from torch.nn.functional import avg_pool2d
 
 from hgzoo.config import HeatmapKind
 
@@ -21,6 +21,7 @@ Decode = Callable[[Tensor], tuple[Tensor, Tensor]]
 MASS_RADIUS = 1
 SOFT_RADIUS = 4
 SMOOTH_SIGMA = 1.0
+SMOOTH_REACH = 3
 SMALLEST = 1e-10
 
 
@@ -99,8 +100,8 @@ def taylor(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         score: Height of each peak, [B, K], in the heatmaps' own unit.
     """
     xy, score = argmax(heatmaps)
-    smooth = _smooth(heatmaps.float(), SMOOTH_SIGMA)
-    log = _windows(smooth, xy, radius=1).clamp_min(SMALLEST).log()  # [B, K, 3, 3]
+    around = _windows(heatmaps.float(), xy, radius=1 + SMOOTH_REACH)  # [B, K, 9, 9]
+    log = _smooth(around).clamp_min(SMALLEST).log()  # [B, K, 3, 3]
     dx = (log[..., 1, 2] - log[..., 1, 0]) / 2
     dy = (log[..., 2, 1] - log[..., 0, 1]) / 2
     dxx = log[..., 1, 2] - 2 * log[..., 1, 1] + log[..., 1, 0]
@@ -129,8 +130,10 @@ def soft_argmax(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """
     xy, score = argmax(heatmaps)
     around = _windows(heatmaps.float(), xy, radius=SOFT_RADIUS)
-    weight = around.clamp_min(0)  # [B, K, 9, 9]; outside the heatmap: 0
     offset = torch.arange(-SOFT_RADIUS, SOFT_RADIUS + 1, device=xy.device, dtype=torch.float32)
+    x, y = (xy[..., None] + offset).unbind(-2)  # both [B, K, 9]
+    there_x, there_y = (x >= 0) & (x < heatmaps.shape[-1]), (y >= 0) & (y < heatmaps.shape[-2])
+    weight = around.clamp_min(0) * (there_y[..., :, None] & there_x[..., None, :])
     total = weight.sum((-2, -1)).clamp_min(SMALLEST)
     dx = (weight.sum(-2) * offset).sum(-1) / total
     dy = (weight.sum(-1) * offset).sum(-1) / total
@@ -147,7 +150,7 @@ DECODERS: dict[str, Decode] = {
 
 
 def _windows(heatmaps: Tensor, xy: Tensor, *, radius: int) -> Tensor:
-    """Cut the square round each whole-numbered position; what lies outside is very low.
+    """Cut the square round each whole-numbered position; beyond the border, its pixels repeat.
 
     Args:
         heatmaps: [B, K, H, W].
@@ -157,25 +160,21 @@ def _windows(heatmaps: Tensor, xy: Tensor, *, radius: int) -> Tensor:
     Returns:
         [B, K, 2 * radius + 1, 2 * radius + 1].
     """
-    lowest = torch.finfo(heatmaps.dtype).min
-    padded = pad(heatmaps, (radius,) * 4, value=lowest)
-    width = padded.shape[-1]
-    reach = torch.arange(2 * radius + 1, device=xy.device)
-    around = (reach[:, None] * width + reach).flatten()  # of the square's first pixel
-    first = xy[..., 1].long() * width + xy[..., 0].long()  # [B, K]
-    values = padded.flatten(2).gather(2, first[..., None] + around)
-    return values.view(*first.shape, 2 * radius + 1, 2 * radius + 1)
+    height, width = heatmaps.shape[-2:]
+    reach = torch.arange(-radius, radius + 1, device=xy.device)
+    columns, rows = (xy.long()[..., None] + reach).unbind(-2)  # both [B, K, 2 * radius + 1]
+    pixels = rows.clamp(0, height - 1)[..., :, None] * width
+    pixels = pixels + columns.clamp(0, width - 1)[..., None, :]  # in reading order
+    return heatmaps.flatten(2).gather(2, pixels.flatten(2)).view(pixels.shape)
 
 
-def _smooth(heatmaps: Tensor, sigma: float) -> Tensor:
-    """Blur by a Gaussian cut off at three sigma; the border repeats its last pixel."""
-    reach = int(3 * sigma)
-    offset = torch.arange(-reach, reach + 1, device=heatmaps.device, dtype=torch.float32)
-    kernel = (-0.5 * (offset / sigma) ** 2).exp()
+def _smooth(squares: Tensor) -> Tensor:
+    """Blur by a Gaussian that is cut off at its reach; the squares lose that at each side."""
+    offset = torch.arange(-SMOOTH_REACH, SMOOTH_REACH + 1, device=squares.device)
+    kernel = (-0.5 * (offset / SMOOTH_SIGMA) ** 2).exp()
     kernel = kernel / kernel.sum()
-    flat = pad(heatmaps.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
-    flat = conv2d(conv2d(flat, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
-    return flat.view_as(heatmaps)
+    across = (squares.unfold(-1, len(kernel), 1) * kernel).sum(-1)
+    return (across.unfold(-2, len(kernel), 1) * kernel).sum(-1)
 
 
 def _inside(xy: Tensor, size: torch.Size) -> Tensor:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hgzoo import checkpoints, metrics, processes
-from hgzoo.config import EvalConfig, Recipe
+from hgzoo.config import EvalConfig, Metric, Recipe
 from hgzoo.data import Batch, Crops, Sample, crop_of, loader
 from hgzoo.decoders import argmax
 from hgzoo.decoders import heights as to_heights
@@ -30,7 +30,7 @@ from hgzoo.skeletons import Skeleton
 
 logger = logging.getLogger(__name__)
 
-METRICS = {"pck": "PCK", "pckh": "PCKh"}
+METRICS: dict[Metric, str] = {"pck": "PCK", "pckh": "PCKh"}
 """What the metrics of a recipe's [eval] table are called."""
 
 PCK_EVERY = 10

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -228,8 +229,13 @@ def model_card(name: str | Path) -> str:
 
 def num_parameters(recipe: Recipe) -> int:
     """Count a variant's trainable numbers, without building it in memory."""
+    return _num_parameters(recipe.model)
+
+
+@cache
+def _num_parameters(config: ModelConfig) -> int:
     with torch.device("meta"):
-        model = StackedHourglass(recipe.model)
+        model = StackedHourglass(config)
     return cards.num_parameters(model.state_dict())
 
 

@@ -180,34 +180,6 @@ def means(hit: Bools, visible: Bools, *, trunk: Sequence[int] = ()) -> dict[str,
     return named
 
 
-def curve(
-    predicted: Floats,
-    keypoints: Floats,
-    visible: Bools,
-    reference: Floats,
-    *,
-    thresholds: Floats,
-) -> Floats:
-    """PCK over thresholds.
-
-    Args:
-        predicted: As for `hits`.
-        keypoints: As for `hits`.
-        visible: As for `hits`.
-        reference: As for `hits`.
-        thresholds: Fractions of the reference length, [T].
-
-    Returns:
-        [T, K], percent.
-    """
-    return np.stack(
-        [
-            pck(predicted, keypoints, visible, reference, threshold=float(threshold))
-            for threshold in thresholds
-        ]
-    )
-
-
 def area_under(thresholds: Floats, values: Floats) -> Floats:
     """Mean height of curves over their thresholds, by the trapezoid rule.
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from hgzoo import checkpoints, processes, recipes
-from hgzoo.config import Recipe, TrainConfig
+from hgzoo.config import SAVE_EVERY, Recipe, TrainConfig
 from hgzoo.data import Batch, Crops, EpochBatches, Sample, loader
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError, require
 from hgzoo.files import atomic, clear_leftovers, write_text
@@ -51,7 +51,7 @@ class Options:
     precision: Precision = "float32"
     workers: int = 0
     progress: bool = True
-    save_every: int = 500
+    save_every: int = SAVE_EVERY
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense.

@@ -42,6 +42,15 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Compute in one thread: for small networks, to share the work costs more than the work.
+
+    Where other programs run it costs many times more: threads wait for each other, and burn time.
+    """
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def assets() -> Path:
     """The folder with data/ and golden/, or a skip that says how to get it."""

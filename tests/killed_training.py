@@ -9,12 +9,16 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from hgzoo import engine
 from hgzoo.data import DATASETS
 from hgzoo.run import Options
 from tests.test_engine import RECIPE, network
+
+LATE = ("accelerate", "timm.optim", "timm.scheduler", "torch.utils.tensorboard", "scipy.io.matlab")
+"""What a training imports when it begins: too late for the fork."""
 
 
 def train(root: Path, out: Path) -> None:
@@ -51,6 +55,8 @@ def killed(root: Path, out: Path, *, after: float) -> bool:
 
 def main(root: Path, folder: Path, *, kills: int) -> None:
     """Train undisturbed into "whole"; into "parts" with kills at random moments; count them."""
+    for name in LATE:
+        import_module(name)
     begun = time.monotonic()
     assert not killed(root, folder / "whole", after=600.0)
     whole = time.monotonic() - begun

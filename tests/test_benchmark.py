@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,12 +18,13 @@ from hgzoo.benchmark import (
     Step,
     Timed,
     keeping_process,
+    loading,
     saved_bytes,
     times_faster,
     write_people,
 )
 from hgzoo.blocks import Residuals
-from hgzoo.cli import main
+from hgzoo.cli import benchmark, main
 from hgzoo.pictures import load
 
 
@@ -69,6 +71,24 @@ def test_a_ratio_is_the_median_over_the_rounds() -> None:
     assert one.rate == 4.0
 
 
+def test_a_step_is_timed_until_the_device_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(torch.cpu, "synchronize", lambda: done.append("device"))
+    run = SimpleNamespace(
+        accelerator=SimpleNamespace(device=torch.device("cpu")),
+        step=lambda batch: done.append("step"),
+    )
+    Timed.seconds(SimpleNamespace(run=run, batch=None))
+    assert done == ["device", "step", "device"]
+
+
+@pytest.fixture
+def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let eight photographs be drawn, not 64."""
+    monkeypatch.setattr(loading, "PICTURES", 8)
+
+
+@pytest.mark.usefixtures("few_pictures")
 def test_setups_differ_in_what_they_say_alone(tmp_path: Path) -> None:
     recipe = factory.model_info("hg1_nano")
     recipe = replace(recipe, train=replace(recipe.train, batch_size=9, accumulate=3))
@@ -98,6 +118,7 @@ def test_the_allocator_setting_stays_in_its_process(monkeypatch: pytest.MonkeyPa
         assert pool.submit(os.getenv, name).result() == setting
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_the_command_prints_every_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,24 +147,22 @@ def test_the_command_prints_every_row(
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("--repeats 0", "repeats must be at least 1"),
+        ("--repeats 0", "--repeats must be at least 1"),
         ("--threads 0", "--threads must be at least 1"),
-        ("--batch 0", "batch_size must be at least 1"),
-        ("--batch 65", "lower batch_size"),
+        ("--batch 2,0", "--batch must be at least 1"),
+        ("--batch 65,2", "--batch must be at most 64"),
+        ("--workers 0,-1", "--workers must be at least 0"),
         ("--size 100", "must divide by 64"),
         ("--model hg1_nanno", "hg1_nano"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(
-    words: str, reason: str, capsys: pytest.CaptureFixture[str]
+def test_what_cannot_be_measured_is_refused_before_anything_starts(
+    words: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(benchmark, "_measured", None)
     command = "benchmark train --model hg1_nano --batch 2 --size 64 --repeats 1 --quiet"
     assert main([*command.split(), *words.split()]) == 1
     assert reason in capsys.readouterr().err
-
-
-def test_negative_workers_are_refused_before_anything_is_measured(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["benchmark", "train", "--workers", "0,-1", "--quiet"]) == 1
-    assert "workers must be 0 or more" in capsys.readouterr().err

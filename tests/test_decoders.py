@@ -97,6 +97,16 @@ def test_a_peak_on_the_border_stays_on_its_pixel(name: str) -> None:
     assert decoders.DECODERS[name](heatmaps)[0].tolist() == [[[0.0, 3.0]]]
 
 
+@pytest.mark.parametrize("name", decoders.DECODERS)
+def test_the_number_format_of_the_network_does_not_blur_what_is_read(name: str) -> None:
+    heatmaps = targets.gaussian(torch.tensor([[[3.3, 5.4], [6.2, 1.9]]]), (12, 8), 1.0)
+    xy, score = decoders.DECODERS[name](heatmaps)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, height = decoders.DECODERS[name](heatmaps)
+    assert torch.equal(found, xy)
+    assert torch.equal(height, score)
+
+
 def test_soft_argmax_ignores_far_clutter() -> None:
     heatmaps = targets.gaussian(torch.tensor([[[6.0, 6.0]]]), SIZE, 1.0)
     heatmaps[0, 0, 18, 26] = 0.9

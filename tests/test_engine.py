@@ -27,7 +27,7 @@ QUIET = Options(progress=False)
 RECIPE = Recipe(
     name="small",
     summary="Small.",
-    model=small_config(num_feats=8, stem_channels=(2, 4, 8, 8)),
+    model=small_config(num_feats=8, depth=1, stem_channels=(2, 4, 8, 8)),
     input=InputSpec(size=(32, 48)),
     output=OutputSpec(heatmaps="logits", skeleton=SKELETONS["lsp"], decoder="taylor"),
     train=TrainConfig(
@@ -112,17 +112,25 @@ def test_a_run_folder_holds_recipe_versions_metrics_and_weights(
     assert report.groups == again.groups
 
 
+@pytest.fixture(scope="module", params=[1, 2])
+def undisturbed(
+    request: pytest.FixtureRequest, people: list[Sample], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Recipe, dict[str, torch.Tensor]]:
+    """A recipe that accumulates one batch or two, and the weights that it ends with."""
+    recipe, out = changed(accumulate=request.param), tmp_path_factory.mktemp("whole")
+    train(recipe, people, out)
+    return recipe, weights(out)
+
+
 @pytest.mark.parametrize("steps", [2, 4, 7])
-@pytest.mark.parametrize("accumulate", [1, 2])
 def test_resuming_ends_with_the_very_same_weights(
     people: list[Sample],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     steps: int,
-    accumulate: int,
+    undisturbed: tuple[Recipe, dict[str, torch.Tensor]],
 ) -> None:
-    recipe = changed(accumulate=accumulate)
-    train(recipe, people, tmp_path / "whole")
+    recipe, whole = undisturbed
     step, done = Run.step, []
 
     def interrupted(self: Run, batch: object) -> object:
@@ -133,11 +141,11 @@ def test_resuming_ends_with_the_very_same_weights(
         return out
 
     monkeypatch.setattr(Run, "step", interrupted)
-    assert train(recipe, people, tmp_path / "parts") is None
-    report = train(recipe, people, tmp_path / "parts", resume=True)
+    assert train(recipe, people, tmp_path) is None
+    report = train(recipe, people, tmp_path, resume=True)
     assert report is not None
     assert len(done) == 12
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    parts = weights(tmp_path)
     assert whole.keys() == parts.keys()
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
 

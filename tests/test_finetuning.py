@@ -155,6 +155,7 @@ def test_finetune_by_command(
     assert "11 of 12 annotated things; 3 keypoints" in captured.err
     assert "[('left_corner', 'right_corner')]" in captured.err
     assert "PCK@0.1 of 1 people" in captured.out
+    assert captured.err.endswith(f"use it: hgzoo predict photo.jpg --model {triangles / 'run'}\n")
     assert (
         main(
             [

@@ -61,14 +61,6 @@ def test_every_mean_by_hand() -> None:
     assert set(metrics.means(HIT, COUNT)) == {"3 pooled", "3 plain"}
 
 
-def test_a_curve_rises_from_exact_hits_to_all() -> None:
-    predicted = TRUE + np.array([3.0, 4.0])
-    curve = metrics.curve(
-        predicted, TRUE, SEEN, np.array([10.0, 50.0]), thresholds=np.array([0.0, 0.1, 0.5])
-    )
-    np.testing.assert_array_equal(curve[:, 0], [0.0, 50.0, 100.0])
-
-
 def test_the_area_under_a_straight_line_is_half_its_end() -> None:
     thresholds = np.array([0.0, 0.1, 0.5])
     values = np.stack([thresholds * 200, np.full(3, 7.0)], axis=1)

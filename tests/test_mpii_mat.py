@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from hgzoo.data import DATASETS
+from hgzoo.data import DATASETS, mpii
 from hgzoo.data.mpii import from_json
 from hgzoo.data.mpii_mat import from_mat, validation_people
 from hgzoo.data.samples import Sample
@@ -135,6 +136,26 @@ def test_validation_pictures_people_outside_the_split_are_in_neither_part(tmp_pa
     (person,) = DATASETS["mpii"].validation(tmp_path)
     assert (person.visible.sum(), person.others) == (3, 1)
     assert [one.visible.sum() for one in DATASETS["mpii"].train(tmp_path)] == [5, 6]
+
+
+def test_both_parts_come_from_one_reading_until_the_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mpii" / MAT
+    write_mpii_mat(path, [("000000001.jpg", structs([some()]))])
+    read: list[Path] = []
+
+    def counted(path: Path, images: Path) -> list[tuple[Sample, bool]]:
+        read.append(path)
+        return from_mat(path, images)
+
+    monkeypatch.setattr(mpii, "from_mat", counted)
+    assert len(DATASETS["mpii"].train(tmp_path)) == 1
+    assert DATASETS["mpii"].validation(tmp_path) == []
+    assert read == [path]
+    write_mpii_mat(path, [("000000001.jpg", structs([some(), some()]))])
+    os.utime(path, ns=(0, 0))
+    assert len(DATASETS["mpii"].train(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("folder", ["", "annot", "mpii_human_pose_v1_u12_2"])

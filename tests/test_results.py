@@ -152,15 +152,15 @@ def test_the_mat_is_the_struct_of_mpiis_toolkit(tmp_path: Path) -> None:
 
 
 def test_published_people_survive_the_way_out_and_back(assets: Path, tmp_path: Path) -> None:
-    people = DATASETS["mpii"].validation(assets / "data")
+    people = DATASETS["mpii"].validation(assets / "data")[:300]
     xy = np.stack([person.keypoints for person in people])
     found = results.collect("mpii", people, people, xy, np.ones(xy.shape[:2]))
     truth = BENCHMARKS["mpii"].read(assets / "data" / "mpii" / "valid.h5")
     for name in ("a.h5", "a.mat"):
         path = tmp_path / name
         results.find_format(path, "mpii", people).write(path, found)
-        read = read_predictions(path, people=2958, num_keypoints=16)
-        np.testing.assert_allclose(read, truth.keypoints, atol=1e-9)
+        read = read_predictions(path, people=300, num_keypoints=16)
+        np.testing.assert_allclose(read, truth.keypoints[:300], atol=1e-9)
 
 
 def test_a_format_that_needs_numbers_is_refused_before_judging(

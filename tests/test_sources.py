@@ -412,12 +412,20 @@ def test_without_an_address_the_hubs_own_command_is_told(
 # Several processes at once.
 
 FETCH = """
-import sys
+import os, sys
 from hgzoo import sources
 from hgzoo.config import Weights
 weights = Weights(url=sys.argv[1], url_sha256=sys.argv[2], licence="l", source="s")
-print(sources.fetch("hg2.test", weights))
+started = []
+for _ in range(8):
+    child = os.fork()
+    if not child:
+        os.write(1, f"{sources.fetch('hg2.test', weights)}\\n".encode())
+        os._exit(0)
+    started.append(child)
+sys.exit(any(os.waitpid(child, 0)[1] for child in started))
 """
+"""Forks when everything is imported, so that all eight begin at once."""
 
 
 def test_eight_processes_at_once_leave_one_good_file(
@@ -425,14 +433,13 @@ def test_eight_processes_at_once_leave_one_good_file(
 ) -> None:
     environment = {**os.environ, **hub_server.environment, "HF_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-c", FETCH, at_address.url, at_address.url_sha256]
-    started = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(8)
-    ]
-    paths = {process.communicate(timeout=120)[0].strip() for process in started}
-    assert {process.returncode for process in started} == {0}
-    assert len(paths) == 1
-    path = Path(paths.pop())
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, text=True, timeout=120, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 8
+    assert len(set(lines)) == 1
+    path = Path(lines[0])
     assert path.is_relative_to(tmp_path / "home")
     assert same(path, model)
     assert sum(request.path == ORIGINAL for request in hub_server.requests) == 1

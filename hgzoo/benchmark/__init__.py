@@ -1,7 +1,7 @@
 """What the documentation claims, measured."""
 
 from hgzoo.benchmark.decoders import DecoderError, decoder_errors
-from hgzoo.benchmark.loading import Loading, loading_speeds, write_people
+from hgzoo.benchmark.loading import PICTURES, Loading, loading_speeds, write_people
 from hgzoo.benchmark.search import (
     FIRST,
     NEAREST,
@@ -34,6 +34,7 @@ __all__ = [
     "FIRST",
     "KEEPING",
     "NEAREST",
+    "PICTURES",
     "SETUPS",
     "TRUE",
     "WHOLE",

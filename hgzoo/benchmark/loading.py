@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hgzoo.benchmark.steps import seconds_when_done
 from hgzoo.data import Batch, EpochBatches, Sample, loader, sample_from_keypoints
 from hgzoo.run import Run
 
 PICTURES = 64
+"""Made-up photographs, and so the largest batch."""
+
 WIDTH, HEIGHT = 600, 450
 QUALITY = 90
 LEAST_SHOWINGS = 4
@@ -95,10 +98,10 @@ def _waiting(run: Run, batches: Iterator[Batch], steps: int) -> float:
     """Return the part of the time that a run spends waiting for its next batch."""
     device = run.accelerator.device
     run.step(next(batches).to(device))
-    waited, begin = 0.0, time.perf_counter()
+    waited, begin = 0.0, seconds_when_done(device)
     for _ in range(steps):
         asked = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - asked
         run.step(batch.to(device))
-    return waited / (time.perf_counter() - begin)
+    return waited / (seconds_when_done(device) - begin)

@@ -115,12 +115,9 @@ def _train(options: argparse.Namespace) -> int:
 
     from hgzoo import factory
 
+    _check(options)
     if options.threads is not None:
-        if options.threads < 1:
-            raise ConfigError(f"--threads must be at least 1, got {options.threads}")
         torch.set_num_threads(options.threads)
-    if min(options.workers) < 0:
-        raise ConfigError(f"workers must be 0 or more, got {min(options.workers)}")
     recipe = factory.model_info(options.model)
     if options.size:
         size = (options.size, options.size)
@@ -144,6 +141,22 @@ def _train(options: argparse.Namespace) -> int:
         }
         write_text(Path(options.json), json.dumps(table, indent=2))
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what cannot be measured, before anything starts."""
+    from hgzoo.benchmark import PICTURES
+
+    for name, numbers, least in (
+        ("--batch", options.batch, 1),
+        ("--repeats", [options.repeats], 1),
+        ("--threads", [] if options.threads is None else [options.threads], 1),
+        ("--workers", options.workers, 0),
+    ):
+        if min(numbers, default=least) < least:
+            raise ConfigError(f"{name} must be at least {least}, got {min(numbers)}")
+    if max(options.batch) > PICTURES:
+        raise ConfigError(f"--batch must be at most {PICTURES}, got {max(options.batch)}")
 
 
 def _allocator() -> str:

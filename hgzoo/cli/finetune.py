@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def add_commands(commands: Any) -> None:
 
 @together
 def _finetune(options: argparse.Namespace) -> int:
-    from hgzoo import finetuning, processes, recipes
-    from hgzoo.cli.train import machine, print_report
+    from hgzoo import finetuning, recipes
+    from hgzoo.cli.train import finished, machine
     from hgzoo.data import read_coco, usable
 
     images = Path(options.images)
@@ -61,12 +62,6 @@ def _finetune(options: argparse.Namespace) -> int:
         train=recipes.changed_training(finetuning.FINETUNE, options.set),
         frozen_stacks=options.freeze,
         resume=options.resume,
-        options=machine(options, save_every=options.save_every),
+        options=replace(machine(options), save_every=options.save_every),
     )
-    if report is None:
-        return 130
-    if not processes.is_first():
-        return 0
-    print_report(report)
-    print(f"\nuse it: hgzoo predict photo.jpg --model {out}")
-    return 0
+    return finished(report, f"use it: hgzoo predict photo.jpg --model {out}")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from hgzoo.config import SAVE_EVERY
+
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -93,7 +95,7 @@ def add_run(parser: argparse.ArgumentParser, *, out: str, changes: str) -> None:
     add(
         "--save-every",
         type=int,
-        default=500,
+        default=SAVE_EVERY,
         metavar="N",
         help="write a checkpoint after so many batches, and after each epoch (%(default)s)",
     )

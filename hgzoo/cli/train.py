@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ def add_commands(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> int:
     import torch
 
-    from hgzoo import engine, factory, processes, recipes
+    from hgzoo import engine, factory, recipes
     from hgzoo.model import StackedHourglass
 
     changes = [*options.set, *([f"init={options.init}"] if options.init else [])]
@@ -107,15 +107,9 @@ def _train(options: argparse.Namespace) -> int:
         validation=validation,
         out=out,
         resume=options.resume,
-        options=machine(options, save_every=options.save_every),
+        options=replace(machine(options), save_every=options.save_every),
     )
-    if report is None:
-        return 130
-    if not processes.is_first():
-        return 0
-    print(f"the best weights are {out / 'release.safetensors'}", file=sys.stderr)
-    print_report(report)
-    return 0
+    return finished(report, f"the best weights are {out / 'release.safetensors'}")
 
 
 @together
@@ -135,11 +129,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     people = _usable(options.dataset, everybody)
     dataset = DATASETS[options.dataset]
     threshold = dataset.threshold if options.threshold is None else options.threshold
-    config = EvalConfig(
-        metric="pckh" if dataset.metric == "PCKh" else "pck",
-        threshold=threshold,
-        flip=not options.no_flip,
-    )
+    config = EvalConfig(metric=dataset.metric, threshold=threshold, flip=not options.no_flip)
     report = engine.evaluate(
         model, people, config, decoder=options.decoder, options=machine(options)
     )
@@ -216,16 +206,32 @@ def _usable(name: str, everybody: Sequence[Sample]) -> list[Sample]:
     return people
 
 
-def machine(options: argparse.Namespace, *, save_every: int = 500) -> Options:
-    """Return what belongs to the machine, as a command was told."""
+def machine(options: argparse.Namespace) -> Options:
+    """Return what belongs to the machine, as a command was told that trains or judges."""
     from hgzoo.run import Options
 
     return Options(
         precision=options.precision,
         workers=options.workers,
         progress=not options.quiet,
-        save_every=save_every,
     )
+
+
+def finished(report: Report | None, hint: str) -> int:
+    """Print what a training run gave, once, and where to go on; return the exit code.
+
+    Args:
+        report: Of the best weights; None where Ctrl-C stopped the run.
+        hint: A line for whoever started it; not among the figures.
+    """
+    from hgzoo import processes
+
+    if report is None:
+        return 130
+    if processes.is_first():
+        print_report(report)
+        print(hint, file=sys.stderr)
+    return 0
 
 
 def print_report(report: Report) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hgzoo.config import Metric
 from hgzoo.data.batches import EpochBatches
 from hgzoo.data.coco import coco_annotations, coco_train, coco_validation, read_coco
 from hgzoo.data.flic import flic_train, flic_validation
@@ -27,7 +28,7 @@ class Dataset:
         skeleton: What its keypoints are.
         train: Reads the people to train on from the folder that holds the datasets.
         validation: Reads the people to judge by; None where there are none.
-        metric: What its figures are called.
+        metric: What its figures are called: a key of `hgzoo.engine.METRICS`.
         threshold: Fraction of a person's reference length within which a keypoint is right.
         first_pixel: The coordinate of the top-left pixel in the dataset's own files; the samples
             count from 0.
@@ -38,7 +39,7 @@ class Dataset:
     skeleton: Skeleton
     train: ReadSamples
     validation: ReadSamples | None = None
-    metric: str = "PCK"
+    metric: Metric = "pck"
     threshold: float = 0.2
     first_pixel: int = 1
     oks_annotations: Callable[[Path], Path] | None = None
@@ -61,7 +62,7 @@ DATASETS: dict[str, Dataset] = {
         skeleton=SKELETONS["mpii"],
         train=mpii_train,
         validation=mpii_validation,
-        metric="PCKh",
+        metric="pckh",
         threshold=0.5,
     ),
 }

@@ -62,6 +62,7 @@ def _read_h5(path: Path) -> Arrays:
 
 
 def _read_mat(path: Path) -> Arrays:
+    """Read with scipy, which some damaged files can bring down together with the interpreter."""
     matlab = require("scipy.io.matlab", extra="train")
     try:
         content = matlab.loadmat(path, squeeze_me=True)

@@ -18,6 +18,7 @@ import gzip
 import json
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,22 @@ def _read(folder: Path, part: str) -> list[Sample]:
         )
     if found.suffix == ".h5":
         return from_h5(found, folder / "images")
-    people = (from_mat if found.name == MAT else from_json)(found, folder / "images")
+    people = _everybody(found, folder / "images", found.stat().st_mtime_ns)
     if found.name in (MAT, *JSONS):
         people = [(sample, valid) for sample, valid in people if valid == (part == "valid")]
     return [sample for sample, _ in people]
+
+
+@lru_cache(maxsize=1)
+def _everybody(path: Path, images: Path, written: int) -> list[tuple[Sample, bool]]:
+    """Read a file, and keep what is in it: most who ask for one part then ask for the other.
+
+    Args:
+        path: The file.
+        images: The folder of the pictures.
+        written: When the file was written; another time, it is read again.
+    """
+    return (from_mat if path.name == MAT else from_json)(path, images)
 
 
 def from_h5(path: Path, images: Path) -> list[Sample]:
