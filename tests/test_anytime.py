@@ -1,14 +1,17 @@
 """Leaving after the first stack that is sure."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hgzoo import engine
 from hgzoo.anytime import AnytimeHourglass, calibrate, confidence, exits
 from hgzoo.benchmark.leaving import stacks_judged
+from hgzoo.cli import main
 from hgzoo.config import EvalConfig
 from hgzoo.data import DATASETS, crop_of
 from hgzoo.decoders import heights
@@ -99,3 +102,24 @@ def test_every_stack_is_judged_as_evaluate_does(tmp_path: Path) -> None:
     heatmaps = reader(crop[None], heatmaps=True).heatmaps
     assert heatmaps is not None
     np.testing.assert_allclose(sure[:, 3], heatmaps[:, 0].max((2, 3)).mean(1), rtol=1e-3)
+
+
+def test_the_command_calibrates_on_every_second_person(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lsp(tmp_path, number=1000)
+    shaken(small_model()).save_pretrained(tmp_path / "mine")
+    words = ["benchmark", "anytime", str(tmp_path / "mine"), "--data", str(tmp_path), "--quiet"]
+    files = ["--plot", str(tmp_path / "a.png"), "--json", str(tmp_path / "a.json")]
+    assert main([*words, *files, "--loss", "100"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[2].startswith("| judged | inf | 2.00 |")
+    assert "| calibrated on |" in rows[-2]
+    table = json.loads((tmp_path / "a.json").read_text())
+    assert table["calibrated"]["stacks"] == 1.0
+    assert table["exits"][0]["threshold"] is None
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (720, 480)
+    shaken(small_model(num_stacks=1)).save_pretrained(tmp_path / "one")
+    assert main([*words[:2], str(tmp_path / "one"), *words[3:]]) == 1
+    assert "nowhere to leave early" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from hgzoo.cli import anytime
 from hgzoo.cli.shared import add_quiet, command
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
@@ -62,6 +63,7 @@ def add_commands(commands: Any) -> None:
     text = "measure what the documentation claims"
     parser = command(commands, "benchmark", _decoders, text, examples=EXAMPLES)
     parts = parser.add_subparsers(title="what to measure", required=True, metavar="WHAT")
+    anytime.add_commands(parts)
     text = "the decoders' error on drawn peaks"
     command(parts, "decoders", _decoders, text, examples="hgzoo benchmark decoders")
     text = "the speed of training: steps in turns, memory, and the reading of pictures"
