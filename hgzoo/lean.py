@@ -29,6 +29,9 @@ from hgzoo.blocks import (
 from hgzoo.errors import ConfigError
 from hgzoo.model import StackedHourglass, check_images
 
+TOGETHER = 256 * 256
+"""Pixels of pictures that pass the network at a time on a CPU, or one picture if it has more."""
+
 
 class LeanHourglass(nn.Module):
     """Gives the last heatmaps of a network, for use only: it cannot be trained.
@@ -92,13 +95,15 @@ class LeanHourglass(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the last heatmaps.
 
-        On a CPU, one picture after the other: their features then stay below the size from which
-        the C library hands memory back to the system after every use.
+        On a CPU, a few pictures at a time: their features then stay below the size from which the C
+        library hands memory back to the system after every use.
         """
         check_images(images, self.config)
-        if images.device.type != "cpu" or len(images) < 2:
+        height, width = images.shape[-2:]
+        together = max(1, TOGETHER // (height * width))
+        if images.device.type != "cpu" or len(images) <= together:
             return [self.one(images)]
-        return [torch.cat([self.one(image) for image in torch.split(images, 1)])]
+        return [torch.cat([self.one(few) for few in torch.split(images, together)])]
 
     def one(self, images: Tensor) -> Tensor:
         """Run all pictures at once, [B, C, H, W] to [B, K, H/4, W/4]; their size is not checked."""

@@ -86,6 +86,19 @@ def test_only_stacks_that_exist_can_be_kept(number: int) -> None:
         LeanHourglass(small_model(num_stacks=3), num_stacks=number)
 
 
+@torch.inference_mode()
+def test_a_few_pictures_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = shaken(small_model())
+    pictures = images(5)
+    seen = []
+    lean = LeanHourglass(model)
+    one = lean.one
+    monkeypatch.setattr(lean, "one", lambda few: seen.append(len(few)) or one(few))
+    monkeypatch.setattr("hgzoo.lean.TOGETHER", 2 * 32 * 48)
+    torch.testing.assert_close(lean(pictures)[-1], model(pictures)[-1], rtol=1e-4, atol=1e-5)
+    assert seen == [2, 2, 1]
+
+
 def test_bfloat16_is_near_and_heatmaps_are_float32() -> None:
     model = shaken(small_model())
     pictures = images()
