@@ -1,19 +1,22 @@
 """Several processes that work together (`torchrun`, `accelerate launch`), or one alone.
 
 Whatever is computed with the help of this module comes out the same for any number of processes.
+torch is loaded only where there are several: a command that works alone may do without.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import torch
-from torch import Tensor, distributed, nn
+from typing import TYPE_CHECKING, Any
 
 from hgzoo.errors import require
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 def join() -> None:
@@ -22,7 +25,9 @@ def join() -> None:
     Raises:
         MissingExtraError: There are several, and accelerate is not installed.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not _joined():
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not _group():
+        import torch
+
         accelerate = require("accelerate", extra="train")
         # Unless it is told, accelerate lets processes without a GPU work each for itself.
         wanted = accelerate.utils.parse_flag_from_env("ACCELERATE_USE_CPU")
@@ -37,18 +42,20 @@ def together() -> Iterator[None]:
     try:
         yield
     finally:
-        if _joined():
-            distributed.destroy_process_group()
+        if group := _group():
+            group.destroy_process_group()
 
 
 def count() -> int:
     """Return how many processes work together."""
-    return distributed.get_world_size() if _joined() else 1
+    group = _group()
+    return int(group.get_world_size()) if group else 1
 
 
 def index() -> int:
     """Return which of them this one is, from 0."""
-    return distributed.get_rank() if _joined() else 0
+    group = _group()
+    return int(group.get_rank()) if group else 0
 
 
 def is_first() -> bool:
@@ -58,8 +65,8 @@ def is_first() -> bool:
 
 def wait() -> None:
     """Go on when every process has come here."""
-    if _joined():
-        distributed.barrier()
+    if group := _group():
+        group.barrier()
 
 
 def summed(tensor: Tensor) -> Tensor:
@@ -71,96 +78,28 @@ def summed(tensor: Tensor) -> Tensor:
     Returns:
         The sum, the same bits in every process; without a gradient.
     """
-    if not _joined():
+    group = _group()
+    if not group:
         return tensor
-    there = tensor.detach().to(_device(), copy=True).contiguous()
-    distributed.all_reduce(there)
+    there = tensor.detach().to(_device(group), copy=True).contiguous()
+    group.all_reduce(there)
     return there.to(tensor.device)
 
 
-def synchronize_batch_norms(model: nn.Module, device: torch.device) -> None:
-    """Let batch norms take mean and variance over the pictures of all processes.
+def _group() -> Any:  # Any: it has the functions of torch.distributed
+    """Return the others, or None; a process that has not loaded torch has found none."""
+    if "torch" not in sys.modules:
+        return None
+    from torch import distributed
 
-    Only then is a batch that several processes share the same batch. Keys and parameters stay.
-
-    Args:
-        model: Changed in place.
-        device: Where it will be trained; torch's own layer knows no CPU.
-    """
-    if device.type != "cpu":
-        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-        return
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.BatchNorm2d:
-                setattr(parent, name, SynchronizedBatchNorm(child))
+    return distributed if distributed.is_available() and distributed.is_initialized() else None
 
 
-class SynchronizedBatchNorm(nn.BatchNorm2d):
-    """A batch norm over the pictures of all processes, on any device.
-
-    In training each process normalizes by mean and variance of the whole batch, however many
-    pictures of it are its own; in evaluation it is the plain layer.
-
-    Args:
-        plain: Whose parameters and running statistics it takes over.
-
-    Shape:
-        - Input: [B, C, H, W]; B may differ between processes
-        - Output: [B, C, H, W]
-    """
-
-    def __init__(self, plain: nn.BatchNorm2d) -> None:
-        super().__init__(plain.num_features, eps=plain.eps, momentum=plain.momentum)
-        self.weight, self.bias = plain.weight, plain.bias
-        self.running_mean, self.running_var = plain.running_mean, plain.running_var
-        self.num_batches_tracked = plain.num_batches_tracked
-        self.train(plain.training)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalize."""
-        if not self.training:
-            return super().forward(x)
-        values = x.to(torch.promote_types(x.dtype, torch.float32))
-        number = summed(values.new_tensor(values.numel() / values.shape[1]))
-        mean: Tensor = _Sum.apply(values.sum((0, 2, 3))) / number
-        centered = values - mean[:, None, None]
-        variance: Tensor = _Sum.apply(centered.square().sum((0, 2, 3))) / number
-        self._remember(mean.detach(), variance.detach() * number / (number - 1).clamp_min(1))
-        gain: Tensor = self.weight * (variance + self.eps).rsqrt()
-        return (centered * gain[:, None, None] + self.bias[:, None, None]).to(x.dtype)
-
-    @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics, as the plain layer does."""
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
-
-
-class _Sum(torch.autograd.Function):
-    """Adds up over the processes; so does its gradient, as every process uses the sum."""
-
-    @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:  # Any: torch has no name for it
-        return summed(tensor).clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return summed(grads[0])
-
-
-def _joined() -> bool:
-    return distributed.is_available() and distributed.is_initialized()
-
-
-def _device() -> torch.device:
+def _device(group: Any) -> torch.device:  # Any: as above
     """Return where the processes exchange tensors."""
-    if distributed.get_backend() == "gloo":
+    import torch
+
+    if group.get_backend() == "gloo":
         return torch.device("cpu")
     device: torch.device = require("accelerate", extra="train").PartialState().device
     return device

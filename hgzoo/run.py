@@ -32,6 +32,7 @@ from hgzoo.inference import Precision, autocast, prepare
 from hgzoo.losses import LOSSES, stacked
 from hgzoo.model import StackedHourglass
 from hgzoo.optimization import make_ema, make_optimizer
+from hgzoo.synchronization import synchronize_batch_norms
 from hgzoo.targets import TARGETS
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ class Run:
         model.set_grad_checkpointing(config.grad_checkpointing)
         model.train().to(memory_format=torch.channels_last)
         if processes.count() > 1:
-            processes.synchronize_batch_norms(model, self.accelerator.device)
+            synchronize_batch_norms(model, self.accelerator.device)
         updates = len(self.batches) // config.accumulate
         optimizer, self.scheduler = make_optimizer(model, config, updates=updates)
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hgzoo import engine, processes
+from hgzoo import engine, processes, synchronization
 from hgzoo.data import DATASETS
 from hgzoo.run import Options
 from tests.test_engine import RECIPE, network
@@ -48,8 +48,8 @@ def check_batch_norm() -> None:
         plain.bias.normal_()
     shared = nn.Sequential(nn.BatchNorm2d(3).double())
     shared[0].load_state_dict(plain.state_dict())
-    processes.synchronize_batch_norms(shared, torch.device("cpu"))
-    assert isinstance(shared[0], processes.SynchronizedBatchNorm)
+    synchronization.synchronize_batch_norms(shared, torch.device("cpu"))
+    assert isinstance(shared[0], synchronization.SynchronizedBatchNorm)
     images, gradient = torch.randn(2, 5, 3, 4, 6, dtype=torch.float64)
     mine = slice(processes.index(), None, processes.count())
     whole, part = images.clone().requires_grad_(), images[mine].clone().requires_grad_()
