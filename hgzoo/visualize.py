@@ -163,17 +163,72 @@ def draw_curves(
         _text(canvas, f"{up:.0f}", (left - 40, place(x[0], up)[1] + 5))
         _text(canvas, f"{across:.2f}", (place(across, 0.0)[0] - 16, lower + 20))
     _text(canvas, x_label, (left, height - 8))
-    wheel = [colorsys.hsv_to_rgb(i / max(1, len(curves)), 0.9, 0.75) for i in range(len(curves))]
-    for number, ((name, values), rgb) in enumerate(zip(curves.items(), wheel, strict=True)):
-        color = (round(rgb[0] * 255), round(rgb[1] * 255), round(rgb[2] * 255))
+    wheel = _wheel(len(curves), saturation=0.9, value=0.75)
+    for values, color in zip(curves.values(), wheel, strict=True):
         points = [place(a, v) if np.isfinite(v) else None for a, v in zip(x, values, strict=True)]
         for one, other in pairwise(points):
             if one and other:
                 cv2.line(canvas, one, other, color, 2, cv2.LINE_AA)
-        line = upper + 8 + 22 * number
-        cv2.line(canvas, (right + 14, line), (right + 34, line), color, 3)
-        _text(canvas, name, (right + 40, line + 5))
+    _key(canvas, dict(zip(curves, wheel, strict=True)), (right + 14, upper + 8))
     return canvas
+
+
+def draw_bars(
+    groups: Mapping[str, Mapping[str, float]],
+    *,
+    label: str,
+    line: float | None = None,
+    size: tuple[int, int] = (480, 720),
+) -> RGB:
+    """Draw bars in groups, each with its height above it, and a key.
+
+    Args:
+        groups: Heights of the bars, 0 or more, by name, in groups by name; a name has one color
+            in all groups.
+        label: What the heights are.
+        line: A height to mark across all groups.
+        size: (height, width) of the picture, pixels.
+
+    Returns:
+        [*size, 3], 0..255.
+    """
+    height, width = size
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    left, right, upper, lower = 20, width - 190, 44, height - 48
+    names = list(dict.fromkeys(name for bars in groups.values() for name in bars))
+    colors = dict(zip(names, _wheel(len(names), saturation=0.9, value=0.75), strict=True))
+    top = max([SMALLEST, line or 0.0, *(v for bars in groups.values() for v in bars.values())])
+    places = sum(len(bars) + 1 for bars in groups.values())
+    step = (right - left) / max(1, places)
+    x = left + step / 2
+    for group, bars in groups.items():
+        _text(canvas, group, (round(x), lower + 20))
+        for name, value in bars.items():
+            peak = round(lower - value / top * (lower - upper))
+            cv2.rectangle(canvas, (round(x), peak), (round(x + step) - 3, lower), colors[name], -1)
+            _text(canvas, f"{value:.2f}", (round(x), peak - 5))
+            x += step
+        x += step
+    for up in (0.0, *([] if line is None else [line])):
+        row = round(lower - up / top * (lower - upper))
+        cv2.line(canvas, (left, row), (right, row), INK, 1)
+    _text(canvas, label, (left, 20))
+    _key(canvas, colors, (right + 14, upper + 8))
+    return canvas
+
+
+def _wheel(number: int, *, saturation: float, value: float) -> list[Color]:
+    """Return colors spread evenly over all hues."""
+    hues = [colorsys.hsv_to_rgb(i / max(1, number), saturation, value) for i in range(number)]
+    return [(round(r * 255), round(g * 255), round(b * 255)) for r, g, b in hues]
+
+
+def _key(canvas: RGB, colors: Mapping[str, Color], place: tuple[int, int]) -> None:
+    """Tell which color is what, from `place` (x, y) down."""
+    x, y = place
+    for number, (name, color) in enumerate(colors.items()):
+        cv2.line(canvas, (x, y + 22 * number), (x + 20, y + 22 * number), color, 3)
+        _text(canvas, name, (x + 26, y + 22 * number + 5))
 
 
 def _text(canvas: RGB, text: str, place: tuple[int, int]) -> None:
@@ -183,9 +238,7 @@ def _text(canvas: RGB, text: str, place: tuple[int, int]) -> None:
 def _colors(pose: Pose) -> list[Color]:
     """Color keypoints by side; those of a skeleton without sides by their place on a wheel."""
     if not pose.skeleton.flip_pairs:
-        number = len(pose.names)
-        wheel = [colorsys.hsv_to_rgb(i / max(1, number), 0.8, 1.0) for i in range(number)]
-        return [(round(r * 255), round(g * 255), round(b * 255)) for r, g, b in wheel]
+        return _wheel(len(pose.names), saturation=0.8, value=1.0)
     sides = {"left": LEFT, "right": RIGHT}
     return [sides.get(name.partition("_")[0], MIDDLE) for name in pose.names]
 

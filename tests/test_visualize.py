@@ -116,6 +116,23 @@ def test_a_panel_without_heatmaps_is_the_crop() -> None:
     np.testing.assert_array_equal(visualize.draw_stacks(crop, pose([(1, 1), (2, 2)], [1, 1])), crop)
 
 
+def test_bars_are_as_high_as_their_numbers() -> None:
+    """Of 200 rows the bar of 4 takes all, that of 2 half; one color a name, in every group."""
+    groups = {"float32": {"torch": 2.0, "openvino": 4.0}, "bfloat16": {"openvino": 4.0}}
+    drawn = visualize.draw_bars(groups, label="times faster", line=1.0, size=(292, 600))
+    assert drawn.shape == (292, 600, 3)
+    bars = drawn[:, :410]  # the key stands to the right
+    red, cyan = ((bars == color).all(2) for color in ((191, 19, 19), (19, 191, 191)))
+    assert np.flatnonzero(red.any(1)).tolist() == [row for row in range(144, 244) if row != 194]
+    assert np.flatnonzero(cyan.any(1))[[0, -1]].tolist() == [44, 243]
+    starts = np.diff(cyan[100].astype(int)) == 1
+    assert starts.sum() == 2
+
+
+def test_no_bars_are_an_empty_picture() -> None:
+    assert visualize.draw_bars({}, label="nothing", size=(100, 300)).shape == (100, 300, 3)
+
+
 def test_boxes_are_drawn_along_their_edges() -> None:
     drawn = visualize.draw_boxes(BLACK, [(10, 5, 40, 30), (-9, -9, 200, 200)], color=(255, 0, 0))
     red = drawn[..., 0] > 100
