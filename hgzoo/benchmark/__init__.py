@@ -1,7 +1,20 @@
 """What the documentation claims, measured."""
 
+from hgzoo.benchmark.conditions import allocator, conditions
+from hgzoo.benchmark.counting import Product, live_bytes, multiplications
 from hgzoo.benchmark.decoders import DecoderError, decoder_errors
 from hgzoo.benchmark.loading import PICTURES, Loading, loading_speeds, write_people
+from hgzoo.benchmark.networks import (
+    CEILINGS,
+    PLAIN,
+    Made,
+    Speed,
+    Way,
+    ceiling_reached,
+    make,
+    speeds,
+    ways,
+)
 from hgzoo.benchmark.search import (
     FIRST,
     NEAREST,
@@ -13,12 +26,14 @@ from hgzoo.benchmark.search import (
     in_scenes,
     judged,
 )
+from hgzoo.benchmark.startup import IMPORT, Start, start_commands, start_seconds
 from hgzoo.benchmark.steps import (
     BASELINE,
     CHECKPOINTED,
     KEEPING,
     SETUPS,
     Elsewhere,
+    HasSeconds,
     Setup,
     Step,
     Timed,
@@ -27,33 +42,68 @@ from hgzoo.benchmark.steps import (
     step_speeds,
     times_faster,
 )
+from hgzoo.benchmark.subjects import (
+    CALIBRATION,
+    Subject,
+    demo_crops,
+    has_lsp_keypoints,
+    random_model,
+    subject,
+    training_crops,
+)
 
 __all__ = [
     "BASELINE",
+    "CALIBRATION",
+    "CEILINGS",
     "CHECKPOINTED",
     "FIRST",
+    "IMPORT",
     "KEEPING",
     "NEAREST",
     "PICTURES",
+    "PLAIN",
     "SETUPS",
     "TRUE",
     "WHOLE",
     "DecoderError",
     "Elsewhere",
+    "HasSeconds",
     "Loading",
+    "Made",
+    "Product",
     "Setup",
+    "Speed",
+    "Start",
     "Step",
+    "Subject",
     "Timed",
+    "Way",
     "WayFound",
+    "allocator",
     "as_they_are",
+    "ceiling_reached",
     "compare_boxes",
+    "conditions",
     "decoder_errors",
+    "demo_crops",
+    "has_lsp_keypoints",
     "in_scenes",
     "judged",
     "keeping_process",
+    "live_bytes",
     "loading_speeds",
+    "make",
+    "multiplications",
+    "random_model",
     "saved_bytes",
+    "speeds",
+    "start_commands",
+    "start_seconds",
     "step_speeds",
+    "subject",
     "times_faster",
+    "training_crops",
+    "ways",
     "write_people",
 ]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -96,9 +96,17 @@ class Step:
         return self.batch / median(self.seconds)
 
 
-def times_faster(step: Step, than: Step) -> float:
-    """Return the median, over the rounds, of the other step's time divided by this one's."""
-    pairs = zip(than.seconds, step.seconds, strict=True)
+class HasSeconds(Protocol):
+    """What was timed in rounds."""
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """Of each round; a first one that does not count is left out."""
+
+
+def times_faster(one: HasSeconds, than: HasSeconds) -> float:
+    """Return the median, over the rounds, of the other's time divided by this one's."""
+    pairs = zip(than.seconds, one.seconds, strict=True)
     return median(other / own for other, own in pairs)
 
 

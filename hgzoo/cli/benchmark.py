@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli import anytime
-from hgzoo.cli.shared import add_quiet, command
+from hgzoo.cli import anytime, speed
+from hgzoo.cli.shared import add_quiet, command, set_threads, whole_numbers
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
@@ -44,7 +43,9 @@ LOADING_HEAD = """\
 EXAMPLES = """\
 hgzoo benchmark decoders
 hgzoo benchmark train
-hgzoo benchmark search --data datasets"""
+hgzoo benchmark models hg2
+hgzoo benchmark search --data datasets
+hgzoo benchmark startup"""
 
 SEARCH = """\
 hgzoo benchmark search --data datasets
@@ -53,9 +54,6 @@ hgzoo benchmark search --data datasets --pictures 50 --json search.json"""
 TRAIN = """\
 hgzoo benchmark train
 hgzoo benchmark train --model hg8 --batch 2 --repeats 3 --json speed.json"""
-
-ALLOCATOR = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_CONF", "THP_MEM_ALLOC_ENABLE")
-"""Environment variables that change how memory is claimed, besides those named MALLOC_..._."""
 
 
 def add_commands(commands: Any) -> None:
@@ -70,11 +68,11 @@ def add_commands(commands: Any) -> None:
     parser = command(parts, "train", _train, text, examples=TRAIN)
     add = parser.add_argument
     add("--model", default="hg2", help="a variant, or the path of a recipe (%(default)s)")
-    add("--batch", type=_whole_numbers, default=[4, 8], metavar="N,N", help="pictures a step (4,8)")
+    add("--batch", type=whole_numbers, default=[4, 8], metavar="N,N", help="pictures a step (4,8)")
     add("--size", type=int, metavar="PIXELS", help="height and width of the crops (the recipe's)")
     add("--repeats", type=int, default=5, help="steps of each kind that count (%(default)s)")
     add("--threads", type=int, help="threads of the training process (torch's default)")
-    add("--workers", type=_whole_numbers, default=[0, 1, 2], metavar="N,N", help="readers (0,1,2)")
+    add("--workers", type=whole_numbers, default=[0, 1, 2], metavar="N,N", help="readers (0,1,2)")
     add("--json", metavar="FILE", help="write the figures there, with each step's seconds")
     add_quiet(parser)
     text = "keypoints without boxes: true boxes, whole pictures and the search side by side"
@@ -85,10 +83,7 @@ def add_commands(commands: Any) -> None:
     add("--pictures", type=int, metavar="N", help="only the first so many of each set")
     add("--json", metavar="FILE", help="write the figures there")
     add_quiet(parser)
-
-
-def _whole_numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+    speed.add_commands(parts)
 
 
 def _decoders(options: argparse.Namespace) -> int:
@@ -116,10 +111,10 @@ def _train(options: argparse.Namespace) -> int:
     import torch
 
     from hgzoo import factory
+    from hgzoo.benchmark import allocator
 
     _check(options)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    set_threads(options.threads)
     recipe = factory.model_info(options.model)
     if options.size:
         size = (options.size, options.size)
@@ -130,7 +125,7 @@ def _train(options: argparse.Namespace) -> int:
         "size": f"{height}x{width}",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "allocator": _allocator(),
+        "allocator": allocator(),
     }
     steps, loading = _measured(recipe, options)
     print(", ".join(f"{name} {value}" for name, value in conditions.items()))
@@ -159,15 +154,6 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(f"{name} must be at least {least}, got {min(numbers)}")
     if max(options.batch) > PICTURES:
         raise ConfigError(f"--batch must be at most {PICTURES}, got {max(options.batch)}")
-
-
-def _allocator() -> str:
-    """Tell how this process's environment changes the claiming of memory."""
-    chosen = [f"{name}={os.environ[name]}" for name in ALLOCATOR if os.environ.get(name)]
-    chosen += [
-        f"{k}={v}" for k, v in os.environ.items() if k.startswith("MALLOC_") and k[-1] == "_"
-    ]
-    return " ".join(chosen) or "as the system has it"
 
 
 def _measured(recipe: Recipe, options: argparse.Namespace) -> tuple[list[Step], list[Loading]]:

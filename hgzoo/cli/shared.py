@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from hgzoo.config import SAVE_EVERY
+from hgzoo.errors import ConfigError
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -104,3 +105,22 @@ def add_run(parser: argparse.ArgumentParser, *, out: str, changes: str) -> None:
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add the switch that silences progress bars."""
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Read "4,8"."""
+    return [int(number) for number in text.split(",")]
+
+
+def set_threads(number: int | None) -> None:
+    """Let torch compute in so many threads; None leaves torch its own choice.
+
+    Raises:
+        ConfigError: There are less than one.
+    """
+    import torch
+
+    if number is not None:
+        if number < 1:
+            raise ConfigError(f"--threads must be at least 1, got {number}")
+        torch.set_num_threads(number)
