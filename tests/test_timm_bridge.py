@@ -146,7 +146,7 @@ def test_timm_asks_hgzoos_loader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_what_has_no_weights_says_which_exist() -> None:
     with pytest.raises(WeightsError, match="hg2_tiny"):
-        timm.create_model("hg1_nano", pretrained=True)
+        timm.create_model("hg4_small", pretrained=True)
 
 
 def test_classes_are_keypoints() -> None:
