@@ -113,7 +113,7 @@ def overlap(one: Box, other: Box) -> float:
     height = min(one[3], other[3]) - max(one[1], other[1])
     shared = max(width, 0.0) * max(height, 0.0)
     areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, other)]
-    return shared / (sum(areas) - shared)
+    return shared / max(sum(areas) - shared, 1e-12)
 
 
 def flip_keypoints(xy: Points, *, width: int, flip_index: list[int]) -> Points:

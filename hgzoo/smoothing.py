@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgzoo.errors import ConfigError, InputError
+from hgzoo.geometry import overlap
 from hgzoo.skeletons import Pose
 
 Values = NDArray[np.float64]
-Box = tuple[float, float, float, float]
 
 SAME_PERSON = 0.3
 """Smallest overlap (intersection over union) of the boxes of one person in two frames."""
@@ -162,15 +162,6 @@ class Smoother:
     def _filter(self) -> OneEuro:
         min_cutoff, beta, derivative_cutoff = self._cutoffs
         return OneEuro(min_cutoff=min_cutoff, beta=beta, derivative_cutoff=derivative_cutoff)
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection of two boxes (x0, y0, x1, y1) over their union, in 0..1."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, other)]
-    return shared / max(sum(areas) - shared, 1e-12)
 
 
 def _matches(before: Sequence[Pose], now: Sequence[Pose]) -> dict[int, int]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hgzoo.errors import ConfigError, InputError
+from hgzoo.geometry import Box
 from hgzoo.pictures import RGB, load
 from hgzoo.skeletons import Pose
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 K = TypeVar("K")
-Box = tuple[float, float, float, float]
 
 BATCH = 8
 """Pictures that pass the network at a time."""

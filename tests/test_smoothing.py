@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hgzoo.errors import ConfigError, InputError
+from hgzoo.geometry import overlap
 from hgzoo.skeletons import Pose, nameless
-from hgzoo.smoothing import OneEuro, Smoother, overlap, smoothing_factor
+from hgzoo.smoothing import OneEuro, Smoother, smoothing_factor
 
 FINITE = st.floats(-1e4, 1e4)
 

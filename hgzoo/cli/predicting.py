@@ -21,12 +21,13 @@ from PIL import Image
 from hgzoo import pictures, processes, visualize
 from hgzoo.errors import InputError
 from hgzoo.files import atomic, writing
+from hgzoo.geometry import Box
 from hgzoo.predict import Predictor
 from hgzoo.progress import bar
 from hgzoo.records import Index, Record, Writer, arrange, of_pose, rounded, to_pose
 from hgzoo.skeletons import Pose
 from hgzoo.smoothing import Smoother
-from hgzoo.streams import BATCH, Box, Pipeline, Shot, predicted
+from hgzoo.streams import BATCH, Pipeline, Shot, predicted
 from hgzoo.videos import Clip, Frame, Recorder, frames_in
 
 CAMERA = "camera:"
