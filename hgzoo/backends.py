@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hgzoo.errors import ConfigError, InputError, names_near_misses, require
-from hgzoo.export import PixelsToHeatmaps, quantized, to_onnx
+from hgzoo.export import PixelsToHeatmaps, check_calibration, quantized, to_onnx
 from hgzoo.inference import Network, prepare
 from hgzoo.lean import LeanHourglass
 from hgzoo.model import StackedHourglass, check_images
@@ -70,8 +70,8 @@ def optimize(
     if chosen == "torch":
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         return LeanHourglass(model, num_stacks=num_stacks, dtype=dtype).to(model.device)
-    if precision == "int8" and not len(calibration):
-        raise ConfigError("int8 needs crops to calibrate on, like those it will be used on")
+    if precision == "int8":
+        check_calibration(model, calibration)
     lean = LeanHourglass(model, num_stacks=num_stacks, exported=True).cpu()
     height, width = model.input.size
     example = torch.zeros(2, model.config.in_channels, height, width)

@@ -261,10 +261,24 @@ def _check_options(
         raise ConfigError("a raw file is the bare network in float32 or float16, without flip")
     if model.config.in_channels not in (1, 3):
         raise ConfigError("only networks for RGB or gray pictures can be exported")
+    if precision == "int8":
+        check_calibration(model, calibration)
+
+
+def check_calibration(model: StackedHourglass, crops: Sequence[NDArray[np.uint8]]) -> None:
+    """Refuse what int8 cannot be calibrated on.
+
+    Args:
+        model: The network.
+        crops: Should be at least one, [*input size, 3], uint8.
+
+    Raises:
+        ConfigError: There are none, or they have another shape.
+    """
     shape = (*model.input.size, 3)
-    if precision == "int8" and not calibration:
+    if not len(crops):
         raise ConfigError("int8 needs crops to calibrate on, like those it will be used on")
-    if any(crop.shape != shape or crop.dtype != np.uint8 for crop in calibration):
+    if any(crop.shape != shape or crop.dtype != np.uint8 for crop in crops):
         raise ConfigError(f"crops to calibrate on must be uint8 {list(shape)}")
 
 
