@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import hgzoo
+from docs.make import pages
+from docs.make.__main__ import changed
 from hgzoo import checkpoints, engine, sources
 from hgzoo.cli import main
-from hgzoo.cli.benchmark import decoders_table
-from hgzoo.cli.zoo import zoo_table
 from hgzoo.config import Recipe, Weights
 from hgzoo.factory import model_card
 from hgzoo.pictures import DEMO
@@ -21,13 +21,6 @@ from tests.people import write_coco
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-def between(page: Path, mark: str) -> str:
-    text = page.read_text(encoding="utf-8")
-    found = re.search(rf"<!-- begin {mark} -->\n\n(.*?)\n\n<!-- end {mark} -->", text, re.DOTALL)
-    assert found, mark
-    return found.group(1)
 
 
 def python_blocks() -> list[tuple[str, str]]:
@@ -86,22 +79,21 @@ def test_the_readme_has_examples() -> None:
     assert sum(where.startswith("README") for where, _ in python_blocks()) >= 3
 
 
-def test_the_zoo_table_is_the_zoos() -> None:
-    """Write it anew with `hgzoo list --markdown`."""
-    table = between(ROOT / "README.md", "zoo")
-    assert table == zoo_table(hgzoo.list_models(), markdown=True)
+def test_what_the_pages_take_from_the_code_is_current() -> None:
+    """Write it anew with `python -m docs.make`."""
+    assert [path for path, _ in changed()] == []
 
 
-def test_the_decoders_table_is_measured() -> None:
-    """Write it anew with `hgzoo benchmark decoders`."""
-    assert between(ROOT / "docs" / "decoding.md", "decoders") == decoders_table()
-
-
-@pytest.mark.parametrize("name", hgzoo.list_models(pretrained=True))
-def test_every_weights_card_is_current(name: str) -> None:
-    """Write it anew with `hgzoo info NAME --card`."""
-    page = ROOT / "docs" / "models" / f"{name}.md"
-    assert page.read_text(encoding="utf-8") == model_card(name)
+def test_a_stale_part_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "page.md").write_text("a\n\n<!-- begin x -->\n\nold\n\n<!-- end x -->\n")
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    made = list(pages.current({}, {("page.md", "x"): lambda: "new"}))
+    assert made == [("page.md", "a\n\n<!-- begin x -->\n\nnew\n\n<!-- end x -->\n")]
+    assert pages.stale(iter(made)) == made
+    pages.write(*made[0])
+    assert pages.stale(iter(made)) == []
+    with pytest.raises(ValueError, match="needs one part"):
+        list(pages.current({}, {("page.md", "y"): lambda: "new"}))
 
 
 def test_the_card_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
