@@ -1,10 +1,4 @@
-"""The parts of a stacked hourglass network, each usable alone.
-
-`RESIDUALS` is the table of residuals that a recipe can name; add your own to it::
-
-    from hgzoo.blocks import RESIDUALS
-    RESIDUALS["mine"] = MyResidual      # called with (in_channels, out_channels)
-"""
+"""The parts of a stacked hourglass network, each usable alone."""
 
 from hgzoo.blocks.hourglass import Hourglass, MakeBlock, add_upsampled
 from hgzoo.blocks.residual import MakeResidual, PreActBottleneck, Residuals
@@ -14,6 +8,10 @@ from hgzoo.blocks.supervision import Feedback, SupervisionHead
 RESIDUALS: dict[str, MakeResidual] = {
     "preact_bottleneck": PreActBottleneck,
 }
+"""Every residual that a recipe can name; each is called with (in_channels, out_channels).
+
+Add your own: `RESIDUALS["mine"] = MyResidual`, then `residual = "mine"` in a recipe.
+"""
 
 __all__ = [
     "RESIDUALS",

@@ -18,6 +18,7 @@ from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.skeletons import SKELETONS, Skeleton
 
 ReadSamples = Callable[[Path], list[Sample]]
+"""Reads people from the folder that holds the datasets' folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
