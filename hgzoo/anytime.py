@@ -41,6 +41,15 @@ class AnytimeHourglass(nn.Module):
     Shape:
         - Input: [B, C, H, W], float32, normalized
         - Output: one tensor in a list, [B, K, H/4, W/4], float32
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.anytime import AnytimeHourglass
+        >>> model = hgzoo.create_model("hg2_tiny", pretrained=True)
+        >>> eager = AnytimeHourglass(model, threshold=0.0)  # all leave after the first stack
+        >>> poses = hgzoo.Predictor(eager, flip=False, detector="whole")("photo.jpg")
+        >>> eager.left
+        [1, 0]
     """
 
     def __init__(
@@ -96,6 +105,14 @@ def confidence(heatmaps: Tensor) -> Tensor:
 
     Returns:
         [B].
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.anytime import confidence
+        >>> heatmaps = torch.zeros(1, 2, 4, 4)
+        >>> heatmaps[0, 0, 1, 1], heatmaps[0, 1, 2, 2] = 0.5, 1.0
+        >>> confidence(heatmaps).tolist()
+        [0.75]
     """
     return heatmaps.flatten(2).amax(2).mean(1)
 
@@ -127,6 +144,14 @@ def exits(confidences: NDArray[np.float64], hits: NDArray[np.float64]) -> list[E
 
     Raises:
         ConfigError: There are no pictures, or the shapes differ.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.anytime import exits
+        >>> confidences = np.array([[0.25, 0.75], [0.5, 0.75]])  # two stacks, two pictures
+        >>> hits = np.array([[0.0, 1.0], [1.0, 1.0]])
+        >>> [(one.threshold, one.stacks, one.correct) for one in exits(confidences, hits)]
+        [(inf, 2.0, 100.0), (0.75, 1.5, 100.0), (0.25, 1.0, 50.0)]
     """
     if confidences.shape != hits.shape or confidences.ndim != 2 or not confidences.size:
         raise ConfigError(
@@ -158,6 +183,14 @@ def calibrate(found: Sequence[Exit], *, loss: float) -> Exit:
 
     Raises:
         ConfigError: The loss is negative.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.anytime import calibrate, exits
+        >>> confidences = np.array([[0.25, 0.75], [0.5, 0.75]])
+        >>> hits = np.array([[0.0, 1.0], [1.0, 1.0]])
+        >>> calibrate(exits(confidences, hits), loss=0.0).threshold
+        0.75
     """
     if not loss >= 0.0:
         raise ConfigError(f"loss must be 0 or more points, got {loss}")

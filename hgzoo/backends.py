@@ -63,6 +63,19 @@ def optimize(
         ConfigError: Such a precision or number of stacks cannot be had, not with this backend, or
             without crops.
         MissingExtraError: The backend is not installed.
+
+    Examples:
+        >>> import hgzoo
+        >>> import torch
+        >>> model = hgzoo.create_model("hg2_tiny", pretrained=True)
+        >>> fast = hgzoo.optimize(model, backend="torch")
+        >>> images = torch.zeros(1, 3, 128, 128)
+        >>> with torch.inference_mode():
+        ...     (heatmaps,) = fast(images)
+        ...     difference = (heatmaps - model(images)[-1]).abs().max()
+        ...
+        >>> heatmaps.shape, bool(difference < 1e-3)
+        (torch.Size([1, 14, 32, 32]), True)
     """
     if precision not in ABLE:
         raise ConfigError(f"precision must be {', '.join(ABLE)}, got {precision!r}")
@@ -89,6 +102,14 @@ class EngineNetwork:
     Args:
         lean: What it was made from: says what it expects and means.
         run: Takes pictures [B, C, H, W] and returns heatmaps [B, K, H/4, W/4], float32.
+
+    Examples:
+        >>> import hgzoo
+        >>> import torch
+        >>> model = hgzoo.create_model("hg1_nano", pretrained=True)
+        >>> fast = hgzoo.optimize(model, backend="onnxruntime")
+        >>> type(fast).__name__, fast(torch.zeros(2, 3, 128, 128))[0].shape
+        ('EngineNetwork', torch.Size([2, 14, 32, 32]))
     """
 
     def __init__(self, lean: LeanHourglass, run: Run) -> None:

@@ -57,6 +57,14 @@ class Origin:
         name: What the zoo calls them; "" for one's own.
         weights: Their terms, training data and figures.
         fingerprint: Of the network as it was read: figures hold for that one only.
+
+    Examples:
+        >>> import hgzoo
+        >>> model = hgzoo.create_model("hg1_nano", pretrained=True)
+        >>> model.origin.name
+        'hg1_nano.lsp'
+        >>> model.origin.passed_on().source.split(",")[0]
+        'Trained further by its owner'
     """
 
     name: str
@@ -124,6 +132,16 @@ def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Check
     Raises:
         WeightsError: No such file, damaged, in need of pickles, or of no known layout.
         UnknownNameError: There is no such contract.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import hgzoo
+        >>> from hgzoo import checkpoints
+        >>> model = hgzoo.create_model("hg1_nano", num_keypoints=5)
+        >>> checkpoints.write(model.checkpoint(), Path("mine.safetensors"))
+        >>> checkpoint = checkpoints.read(Path("mine.safetensors"))
+        >>> checkpoint.model == model.config, len(checkpoint.tensors) == len(model.state_dict())
+        (True, True)
     """
     if path.suffix == ".safetensors":
         tensors, metadata = _read_safetensors(path)
@@ -166,6 +184,16 @@ def write(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
 
     Raises:
         WeightsError: It cannot be written.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import hgzoo
+        >>> from hgzoo import checkpoints
+        >>> checkpoint = hgzoo.create_model("hg1_nano").checkpoint()
+        >>> checkpoints.write(checkpoint, Path("full.safetensors"))
+        >>> checkpoints.write(checkpoint, Path("half.safetensors"), half=True)
+        >>> Path("half.safetensors").stat().st_size < 0.6 * Path("full.safetensors").stat().st_size
+        True
     """
     tensors = {name: _stored(name, value, half=half) for name, value in checkpoint.tensors.items()}
     tensors = _separate(tensors)
@@ -178,7 +206,14 @@ def write(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:  # Any: JSON
-    """Return all but the tensors as plain tables; `from_description` reads them back."""
+    """Return all but the tensors as plain tables; `from_description` reads them back.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.checkpoints import describe
+        >>> list(describe(hgzoo.create_model("hg1_nano").checkpoint()))
+        ['name', 'model', 'input', 'output']
+    """
     weights = checkpoint.weights
     return {
         "name": checkpoint.name,
@@ -195,6 +230,14 @@ def from_description(table: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     Raises:
         ConfigError: A key is unknown or missing, or a value cannot be used.
         KeyError: A table is missing.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.checkpoints import describe, from_description
+        >>> checkpoint = hgzoo.create_model("hg1_nano").checkpoint()
+        >>> records = from_description(describe(checkpoint), where="this network")
+        >>> records["model"] == checkpoint.model
+        True
     """
     kinds = {"model": ModelConfig, "input": InputSpec, "output": OutputSpec}
     if "weights" in table:
@@ -217,6 +260,21 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None
 
     Raises:
         WeightsError: Missing, unexpected or differently shaped keys; lists them.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from hgzoo.checkpoints import fill
+        >>> layer = nn.Linear(2, 1)
+        >>> fill(layer, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}, where="mine")
+        >>> layer(torch.tensor([2.0, 3.0])).item()
+        5.0
+        >>> fill(layer, {"weight": torch.ones(1, 3)}, where="mine")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.WeightsError: mine does not fit the network (2 keys):
+          missing: bias
+          weight: [1, 3] in the file, [1, 2] in the network
     """
     wanted: dict[str, Tensor] = model.state_dict()
     problems = [
@@ -243,6 +301,15 @@ def fingerprint(checkpoint: Checkpoint) -> str:
 
     It is quick rather than safe against forgery: it tells trained-on weights from those that were
     read, and costs a pass over memory.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.checkpoints import fingerprint
+        >>> model = hgzoo.create_model("hg1_nano")
+        >>> before = fingerprint(model.checkpoint())
+        >>> model.stem.conv.bias.data += 1.0
+        >>> fingerprint(model.checkpoint()) == before
+        False
     """
     total = sum(
         (number + 1) * int(value.detach().cpu().contiguous().float().view(torch.int32).sum())

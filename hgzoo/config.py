@@ -111,6 +111,13 @@ class InputSpec:
         contrast: "stretched" brings each crop's darkest number to 0 and its brightest to 1 before
             the mean is subtracted, as the image library did with which bearpaw's weights were
             trained and judged; "kept" leaves it.
+
+    Examples:
+        >>> from hgzoo.config import InputSpec
+        >>> InputSpec(size=(256, 192)).heatmap_size
+        (64, 48)
+        >>> InputSpec(mean=(0.25, 0.5, 0.75)).for_channels(1).mean
+        (0.5,)
     """
 
     size: tuple[int, int] = (256, 256)
@@ -174,6 +181,11 @@ class OutputSpec:
         skeleton: Names, pairs and limbs of the keypoints. A table writes it out, or gives a key of
             `hgzoo.skeletons.SKELETONS`, or "" for points without names.
         decoder: A key of `hgzoo.decoders.DECODERS`: how keypoints are read from the heatmaps.
+
+    Examples:
+        >>> from hgzoo.config import OutputSpec
+        >>> OutputSpec().skeleton_for(2).keypoints
+        ('keypoint_0', 'keypoint_1')
     """
 
     heatmaps: HeatmapKind = "heights"
@@ -442,6 +454,14 @@ def check_together(model: ModelConfig, spec: InputSpec, *, where: str) -> None:
 
     Raises:
         ConfigError: Channels or size do not fit.
+
+    Examples:
+        >>> from hgzoo.config import InputSpec, ModelConfig, check_together
+        >>> check_together(ModelConfig(num_stacks=1), InputSpec(size=(256, 192)), where="mine")
+        >>> check_together(ModelConfig(num_stacks=1), InputSpec(size=(250, 192)), where="mine")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.ConfigError: mine: [input] size [250, 192] must divide by 64
     """
     if len(spec.mean) != model.in_channels:
         raise ConfigError(

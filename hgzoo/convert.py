@@ -176,6 +176,18 @@ def convert(tensors: Tensors, *, contract: str = "", where: str = "the checkpoin
         UnknownNameError: There is no such contract.
         WeightsError: No known layout, or keys are left over or missing; lists them.
         ConfigError: The shapes make no network.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.convert import LAYOUTS, convert, names
+        >>> model = hgzoo.create_model("hg1_nano")
+        >>> ours = model.state_dict()
+        >>> theirs = {other: ours[own] for own, other in names(LAYOUTS[0], model.config)}
+        >>> list(theirs)[:2]
+        ['conv1.weight', 'conv1.bias']
+        >>> converted = convert(theirs)
+        >>> converted.layout, converted.config == model.config
+        ('bearpaw, anibali or FPD', True)
     """
     if contract and contract not in CONTRACTS:
         raise UnknownNameError("contract", contract, CONTRACTS)
@@ -286,7 +298,15 @@ def _modules(layout: Layout, config: ModelConfig) -> Iterator[tuple[str, str]]:
 
 
 def names(layout: Layout, config: ModelConfig) -> Iterator[tuple[str, str]]:
-    """Name every tensor, ours and theirs."""
+    """Name every tensor, ours and theirs.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.convert import LAYOUTS, names
+        >>> config = hgzoo.model_info("hg2").model
+        >>> next(names(LAYOUTS[1], config))
+        ('stem.conv.weight', 'pre.0.conv.weight')
+    """
     changing = _changing(config)
     for ours, theirs in _modules(layout, config):
         parts = [("", "")]
@@ -303,7 +323,15 @@ def names(layout: Layout, config: ModelConfig) -> Iterator[tuple[str, str]]:
 
 
 def idle(layout: Layout, config: ModelConfig) -> Iterator[str]:
-    """Name what the layout stores and its network never uses."""
+    """Name what the layout stores and its network never uses.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.convert import LAYOUTS, idle
+        >>> config = hgzoo.model_info("hg2").model
+        >>> [len(list(idle(layout, config))) for layout in LAYOUTS]
+        [0, 58, 0]
+    """
     changing = _changing(config)
     for ours, theirs in _modules(layout, config):
         if layout.idle_skips and _is_residual(ours) and ours not in changing:

@@ -36,6 +36,15 @@ def heights(heatmaps: Tensor, kind: HeatmapKind) -> Tensor:
 
     Returns:
         [B, K, H, W], float32; in 0..1 for logits.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.decoders import heights
+        >>> logits = torch.zeros(1, 1, 5, 5)
+        >>> round(heights(logits, "logits")[0, 0, 2, 2].item(), 2)  # 9 of 25 equal pixels
+        0.36
+        >>> heights(logits, "heights") is logits
+        True
     """
     heatmaps = heatmaps.float()
     if kind == "heights":
@@ -57,6 +66,14 @@ def argmax(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
         score: Height of each peak, [B, K], in the heatmaps' own unit.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.decoders import argmax
+        >>> from hgzoo.targets import gaussian
+        >>> xy, score = argmax(gaussian(torch.tensor([[[7.0, 4.0]]]), (16, 16), 1.0))
+        >>> xy.tolist(), score.tolist()
+        ([[[7.0, 4.0]]], [[1.0]])
     """
     # The highest row, then the pixel in it: torch finds maxima alone far faster than their places.
     y = heatmaps.amax(3).argmax(2)  # [B, K]
@@ -77,6 +94,14 @@ def quarter_offset(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
         score: Height of each peak, [B, K], in the heatmaps' own unit.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.decoders import quarter_offset
+        >>> from hgzoo.targets import gaussian
+        >>> xy, score = quarter_offset(gaussian(torch.tensor([[[7.3, 4.0]]]), (16, 16), 1.0))
+        >>> xy.tolist()
+        [[[7.25, 4.0]]]
     """
     xy, score = argmax(heatmaps)
     around = _windows(heatmaps, xy, radius=1)  # [B, K, 3, 3]
@@ -99,6 +124,14 @@ def taylor(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
         score: Height of each peak, [B, K], in the heatmaps' own unit.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.decoders import taylor
+        >>> from hgzoo.targets import gaussian
+        >>> xy, score = taylor(gaussian(torch.tensor([[[7.3, 4.0]]]), (16, 16), 1.0))
+        >>> [round(number, 2) for number in xy.flatten().tolist()]
+        [7.3, 4.0]
     """
     xy, score = argmax(heatmaps)
     around = _windows(heatmaps.float(), xy, radius=1 + SMOOTH_REACH)  # [B, K, 9, 9]
@@ -128,6 +161,14 @@ def soft_argmax(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
         score: Height of each peak, [B, K], in the heatmaps' own unit.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.decoders import soft_argmax
+        >>> from hgzoo.targets import gaussian
+        >>> xy, score = soft_argmax(gaussian(torch.tensor([[[7.3, 4.0]]]), (16, 16), 1.0))
+        >>> [round(number, 2) for number in xy.flatten().tolist()]
+        [7.3, 4.0]
     """
     xy, score = argmax(heatmaps)
     around = _windows(heatmaps.float(), xy, radius=SOFT_RADIUS)

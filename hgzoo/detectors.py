@@ -75,6 +75,15 @@ class Search:
         threshold: Smallest score of a person besides the best.
         still: A window stands still when it overlaps the next by so much (IoU).
         same: Two poses are of one person when they are so similar (OKS).
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.detectors import Search
+        >>> from hgzoo.pictures import load
+        >>> reader = hgzoo.Predictor("hg1_nano", flip=False).reader
+        >>> search = Search(reader=reader, scales=(1.0,))
+        >>> [(x0 < x1, y0 < y1) for x0, y0, x1, y1 in search(load("photo.jpg"))]
+        [(True, True)]
     """
 
     reader: Reader
@@ -149,6 +158,23 @@ def distinct(found: Sequence[Found], *, sigmas: Sequence[float], same: float = S
         sigmas: How far each keypoint may lie off, over the root of the area, [K].
         same: Two are of one person when their object keypoint similarity is so high; the area is
             that of the better one's box.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> import numpy as np
+        >>> from hgzoo import SKELETONS, Pose
+        >>> from hgzoo.detectors import distinct, sigmas_for
+        >>> lsp = SKELETONS["lsp"]
+        >>> one = Pose(
+        ...     keypoints=np.zeros((14, 2)),
+        ...     scores=np.ones(14),
+        ...     names=lsp.keypoints,
+        ...     box=(0.0, 0.0, 100.0, 100.0),
+        ...     skeleton=lsp,
+        ... )
+        >>> far = replace(one, keypoints=one.keypoints + 50.0)
+        >>> len(distinct([one, one, far], sigmas=sigmas_for(lsp)))
+        2
     """
     kept: list[Found] = []
     for one in found:
@@ -173,6 +199,12 @@ def windows(
         size: (height, width) of the crops, whose shape the windows have.
         scales: As for `Search`; a window of scale 1 shows the whole picture.
         step: As for `Search`.
+
+    Examples:
+        >>> from hgzoo.detectors import windows
+        >>> shown = windows((100, 200), (128, 128), scales=(1.0, 0.5), step=0.7)
+        >>> len(shown), shown[0].rectangle
+        (4, (0.0, -50.0, 200.0, 150.0))
     """
     unit = max(picture[0] / size[0], picture[1] / size[1])
     shown = []
@@ -195,7 +227,14 @@ def _middles(length: int, side: float, step: float) -> list[float]:
 
 
 def whole(picture: RGB) -> list[Box]:
-    """Take the whole picture for a person's box."""
+    """Take the whole picture for a person's box.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.detectors import whole
+        >>> whole(np.zeros((50, 100, 3), np.uint8))
+        [(0.0, 0.0, 100.0, 50.0)]
+    """
     return [(0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))]
 
 
@@ -262,6 +301,19 @@ def make(detector: str | Detector, reader: Reader) -> Detector:
         UnknownNameError: There is no such detector.
         MissingExtraError: It needs a package that is not installed.
         WeightsError: Its weights cannot be had.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.detectors import make, whole
+        >>> reader = hgzoo.Predictor("hg1_nano").reader
+        >>> make("whole", reader) is whole
+        True
+        >>> make(whole, reader) is whole
+        True
+        >>> make("windows", reader)
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownNameError: unknown detector 'windows'; did you mean search, ...
     """
     if not isinstance(detector, str):
         return detector
@@ -271,7 +323,14 @@ def make(detector: str | Detector, reader: Reader) -> Detector:
 
 
 def sigmas_for(skeleton: Skeleton) -> tuple[float, ...]:
-    """Return how far each keypoint may lie off, over the root of the area, [K]."""
+    """Return how far each keypoint may lie off, over the root of the area, [K].
+
+    Examples:
+        >>> from hgzoo import SKELETONS
+        >>> from hgzoo.detectors import sigmas_for
+        >>> sigmas_for(SKELETONS["coco"])[:3], sigmas_for(SKELETONS["lsp"])[:3]
+        ((0.026, 0.025, 0.025), (0.05, 0.05, 0.05))
+    """
     if skeleton == SKELETONS["coco"]:
         return COCO_SIGMAS
     return (USUAL_SIGMA,) * skeleton.num_keypoints

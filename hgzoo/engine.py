@@ -102,6 +102,21 @@ def fit(
         ConfigError: The recipe cannot be trained, or the folder holds another run.
         WeightsError: There is no checkpoint to resume from, or it is damaged.
         MissingExtraError: accelerate or timm is not installed.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from pathlib import Path
+        >>> from hgzoo.data import read_coco
+        >>> from hgzoo.engine import fit
+        >>> from hgzoo.finetuning import FINETUNE, prepare
+        >>> from hgzoo.run import Options
+        >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> short = replace(FINETUNE, epochs=1, batch_size=2)
+        >>> recipe, model = prepare("hg1_nano", skeleton, train=short)
+        >>> sets = {"train": [(samples[:4], 1)], "validation": samples[4:]}
+        >>> report = fit(recipe, model, **sets, out="run", options=Options(progress=False))
+        >>> report.predicted.shape, Path("run/best.safetensors").is_file()
+        ((2, 17, 2), True)
     """
     options = options or Options()
     run = Run(recipe, model, train, out=Path(out), options=options)
@@ -154,6 +169,20 @@ def evaluate(
 
     Raises:
         ConfigError: There are no samples, or the skeleton has no reference length.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import hgzoo
+        >>> from hgzoo.config import EvalConfig
+        >>> from hgzoo.data import read_coco
+        >>> from hgzoo.engine import evaluate
+        >>> from hgzoo.run import Options
+        >>> samples, _ = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> model = hgzoo.create_model("hg1_nano", num_keypoints=17)
+        >>> options = Options(progress=False)
+        >>> report = evaluate(model, samples, EvalConfig(flip=False), options=options)
+        >>> report.predicted.shape, 0.0 <= report.mean <= 100.0
+        ((6, 17, 2), True)
     """
     options = options or Options()
     if not samples:

@@ -90,6 +90,15 @@ def require(module: str, *, extra: str) -> ModuleType:
 
     Raises:
         MissingExtraError: The module is not installed.
+
+    Examples:
+        >>> from hgzoo.errors import require
+        >>> require("json", extra="train").__name__
+        'json'
+        >>> require("nowhere", extra="train")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.MissingExtraError: this needs nowhere, which is not installed: pip ...
     """
     try:
         return import_module(module)
@@ -108,6 +117,19 @@ def names_near_misses(function: Callable[P, R]) -> Callable[P, R]:
 
     Returns:
         The same function, raising UnknownArgumentError where Python would only say "unexpected".
+
+    Examples:
+        >>> from hgzoo.errors import names_near_misses
+        >>> @names_near_misses
+        ... def double(number: int) -> int:
+        ...     return 2 * number
+        ...
+        >>> double(number=2)
+        4
+        >>> double(numbr=2)
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownArgumentError: unknown argument of double 'numbr'; did you ...
     """
     known = inspect.signature(function).parameters
 

@@ -55,6 +55,15 @@ class PixelsToHeatmaps(nn.Module):
     Shape:
         - Input: [B, C, H, W], float32, normalized
         - Output: [B, K, H/4, W/4], float32
+
+    Examples:
+        >>> import hgzoo
+        >>> import torch
+        >>> from hgzoo.export import PixelsToHeatmaps
+        >>> from hgzoo.lean import LeanHourglass
+        >>> network = PixelsToHeatmaps(LeanHourglass(hgzoo.create_model("hg1_nano")))
+        >>> network(torch.zeros(1, 3, 128, 128)).shape
+        torch.Size([1, 14, 32, 32])
     """
 
     def __init__(self, network: LeanHourglass) -> None:
@@ -78,6 +87,16 @@ class PixelsToKeypoints(nn.Module):
         - Input: [B, H, W, 3], RGB, 0..255, uint8
         - Output: keypoints [B, K, 2], crop pixels; scores [B, K]; heatmaps as heights
           [B, K, H/4, W/4]; float32
+
+    Examples:
+        >>> import hgzoo
+        >>> import torch
+        >>> from hgzoo.export import PixelsToKeypoints
+        >>> from hgzoo.lean import LeanHourglass
+        >>> lean = LeanHourglass(hgzoo.create_model("hg1_nano"))
+        >>> network = PixelsToKeypoints(lean, flip=True, decoder="taylor")
+        >>> [list(part.shape) for part in network(torch.zeros(2, 128, 128, 3, dtype=torch.uint8))]
+        [[2, 14, 2], [2, 14], [2, 14, 32, 32]]
     """
 
     def __init__(self, network: LeanHourglass, *, flip: bool, decoder: str) -> None:
@@ -154,6 +173,15 @@ def export(
         MissingExtraError: The packages that write ONNX are not installed.
         WeightsError: The file cannot be written, or it does not do what the network does; then it
             is not kept.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.export import export
+        >>> written = export(hgzoo.create_model("hg1_nano", pretrained=True), "hg1_nano.onnx")
+        >>> written.path.name, written.heatmaps < 1e-4, written.keypoints < 0.1
+        ('hg1_nano.onnx', True, True)
+        >>> len(hgzoo.Predictor("hg1_nano.onnx", detector="whole")("photo.jpg"))
+        1
     """
     path = Path(path)
     _check_options(model, path, flip=flip, raw=raw, precision=precision, calibration=calibration)
@@ -204,6 +232,14 @@ def to_onnx(module: nn.Module, example: Tensor, *, raw: bool, metadata: str = ""
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from hgzoo.export import to_onnx
+        >>> content = to_onnx(nn.Conv2d(3, 4, 1), torch.zeros(2, 3, 8, 8), raw=True)
+        >>> type(content).__name__, b"heatmaps" in content
+        ('bytes', True)
     """
     require("onnx", extra="onnx")
     require("onnxscript", extra="onnx")
@@ -230,7 +266,15 @@ def _program(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram
 
 
 def check_crops(network: LeanHourglass) -> NDArray[np.uint8]:
-    """Cut the picture that comes with hgzoo into four crops, [4, *input size, C], 0..255."""
+    """Cut the picture that comes with hgzoo into four crops, [4, *input size, C], 0..255.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.export import check_crops
+        >>> from hgzoo.lean import LeanHourglass
+        >>> check_crops(LeanHourglass(hgzoo.create_model("hg1_nano"))).shape
+        (4, 128, 128, 3)
+    """
     pixels = load(DEMO)
     height, width = (float(side) for side in pixels.shape[:2])
     boxes = (
@@ -274,6 +318,17 @@ def check_calibration(model: StackedHourglass, crops: Sequence[NDArray[np.uint8]
 
     Raises:
         ConfigError: There are none, or they have another shape.
+
+    Examples:
+        >>> import hgzoo
+        >>> import numpy as np
+        >>> from hgzoo.export import check_calibration
+        >>> model = hgzoo.create_model("hg1_nano")
+        >>> check_calibration(model, [np.zeros((128, 128, 3), np.uint8)])
+        >>> check_calibration(model, [])
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.ConfigError: int8 needs crops to calibrate on, like those it will ...
     """
     shape = (*model.input.size, 3)
     if not len(crops):
@@ -309,7 +364,16 @@ def _smaller(
 
 
 def with_half_weights(content: bytes) -> bytes:
-    """Store the large weights of an ONNX graph in half precision; they are cast when loaded."""
+    """Store the large weights of an ONNX graph in half precision; they are cast when loaded.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from hgzoo.export import to_onnx, with_half_weights
+        >>> content = to_onnx(nn.Conv2d(64, 64, 3), torch.zeros(2, 64, 8, 8), raw=True)
+        >>> len(with_half_weights(content)) < 0.6 * len(content)
+        True
+    """
     onnx = require("onnx", extra="onnx")
     graph = onnx.load_from_string(content)
     casts = []
@@ -342,6 +406,17 @@ def quantized(content: bytes, batches: Sequence[NDArray[Any]], *, name: str) -> 
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
+
+    Examples:
+        >>> import numpy as np
+        >>> import torch
+        >>> from torch import nn
+        >>> from hgzoo.export import quantized, to_onnx
+        >>> network = nn.Sequential(nn.Conv2d(3, 64, 3), nn.Conv2d(64, 64, 3), nn.Conv2d(64, 2, 1))
+        >>> content = to_onnx(network, torch.zeros(2, 3, 8, 8), raw=True)
+        >>> batches = [np.zeros((1, 3, 8, 8), np.float32)]  # better: a hundred real crops
+        >>> len(quantized(content, batches, name="images")) < 0.5 * len(content)
+        True
     """
     onnx = require("onnx", extra="onnx")
     tools = require("onnxruntime.quantization", extra="onnx")

@@ -60,6 +60,18 @@ def create_model(
         ConfigError: The recipe cannot be read, or an argument cannot be used.
         WeightsError: There are no such weights, they cannot be had, or they are damaged or of
             another architecture.
+
+    Examples:
+        >>> import hgzoo
+        >>> model = hgzoo.create_model("hg1_nano", num_keypoints=5)  # random weights
+        >>> model.config.num_stacks, model.config.num_keypoints
+        (1, 5)
+        >>> hgzoo.create_model("hg1_nano.lsp", pretrained=True).output.skeleton.name
+        'lsp'
+        >>> hgzoo.create_model("hg1_nan")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownNameError: unknown model 'hg1_nan'; did you mean hg1_nano, ...
     """
     found = _find(name, cache_dir=cache_dir, weights=pretrained and checkpoint_path is None)
     recipe = found.recipe
@@ -96,6 +108,12 @@ def load_model(name: str | Path) -> StackedHourglass:
     Raises:
         UnknownNameError: No such variant or weights.
         WeightsError: The variant has no weights, they cannot be had, or they are damaged.
+
+    Examples:
+        >>> from hgzoo.factory import load_model
+        >>> load_model("hg1_nano").save_pretrained("mine")
+        >>> load_model("mine").config.num_feats
+        64
     """
     return StackedHourglass.from_checkpoint(find_weights(name), where=str(name))
 
@@ -110,6 +128,14 @@ def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Ch
     Raises:
         UnknownNameError: No such variant or tag.
         WeightsError: The variant has no weights, they cannot be had, or they are damaged.
+
+    Examples:
+        >>> from hgzoo.factory import find_weights
+        >>> checkpoint = find_weights("hg1_nano")
+        >>> checkpoint.name, checkpoint.layout, checkpoint.weights.spdx
+        ('hg1_nano.lsp', 'hgzoo', 'apache-2.0')
+        >>> list(checkpoint.tensors["stem.conv.weight"].shape)
+        [16, 3, 7, 7]
     """
     if _is_checkpoint(name):
         return read_checkpoint(name)
@@ -129,6 +155,13 @@ def read_checkpoint(
     Raises:
         WeightsError: There are no weights, or they are damaged or of no known layout.
         ConfigError: No file is named, or a config.json cannot be read.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.factory import read_checkpoint
+        >>> hgzoo.create_model("hg1_nano", num_keypoints=5).save_pretrained("mine")
+        >>> read_checkpoint("mine").model.num_keypoints
+        5
     """
     text = str(path).removeprefix(sources.FOLDER)
     if not text:
@@ -175,6 +208,13 @@ def list_models(
 
     Returns:
         Names, sorted.
+
+    Examples:
+        >>> import hgzoo
+        >>> hgzoo.list_models("hg2*", exclude="*_original")
+        ['hg2', 'hg2_b4', 'hg2_tiny']
+        >>> hgzoo.list_models("hg2*", pretrained=True)
+        ['hg2.bearpaw_mpii', 'hg2_original.princeton_mpii', 'hg2_tiny.lsp']
     """
     wanted = [filter] if isinstance(filter, str) else list(filter)
     unwanted = [exclude] if isinstance(exclude, str) else list(exclude)
@@ -198,6 +238,12 @@ def model_info(name: str | Path) -> Recipe:
     Raises:
         UnknownNameError: No such variant or tag.
         ConfigError: The recipe cannot be read.
+
+    Examples:
+        >>> import hgzoo
+        >>> recipe = hgzoo.model_info("hg8")
+        >>> recipe.model.num_stacks, recipe.input.size, recipe.default_weights
+        (8, (256, 256), 'bearpaw_mpii')
     """
     return _find(name).recipe
 
@@ -211,6 +257,11 @@ def model_card(name: str | Path) -> str:
     Raises:
         UnknownNameError: No such variant or tag.
         WeightsError: The variant has no weights.
+
+    Examples:
+        >>> from hgzoo.factory import model_card
+        >>> print(model_card("hg2_tiny").splitlines()[0])
+        # hg2_tiny.lsp
     """
     found = _find(name, weights=True)
     if found.folder:
@@ -228,7 +279,14 @@ def model_card(name: str | Path) -> str:
 
 
 def num_parameters(recipe: Recipe) -> int:
-    """Count a variant's trainable numbers, without building it in memory."""
+    """Count a variant's trainable numbers, without building it in memory.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.factory import num_parameters
+        >>> num_parameters(hgzoo.model_info("hg1_nano"))
+        231534
+    """
     return _num_parameters(recipe.model)
 
 
@@ -323,6 +381,16 @@ def weights_info(name: str | Path) -> tuple[str, Weights]:
     Raises:
         UnknownNameError: No such variant or tag.
         WeightsError: The variant has none; the message names what exists.
+
+    Examples:
+        >>> from hgzoo.factory import weights_info
+        >>> name, weights = weights_info("hg2_tiny")
+        >>> name, weights.file
+        ('hg2_tiny.lsp', 'hg2_tiny.lsp.safetensors')
+        >>> weights_info("hg4")[0]
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.WeightsError: hg4 has no pretrained weights; these exist: ...
     """
     return _default_weights(_find(name))
 

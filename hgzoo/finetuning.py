@@ -46,6 +46,15 @@ def split(samples: Sequence[Sample], *, share: float = 0.1) -> tuple[list[Sample
 
     Raises:
         ConfigError: There is only one picture.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.data import read_coco
+        >>> from hgzoo.finetuning import split
+        >>> samples, _ = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> train, held_out = split(samples)
+        >>> len(train), len(held_out)  # two people a picture
+        (4, 2)
     """
     pictures = sorted({sample.path for sample in samples})
     if len(pictures) < 2:
@@ -80,6 +89,16 @@ def prepare(
     Raises:
         WeightsError: There are no such weights.
         ConfigError: So many stacks cannot be frozen.
+
+    Examples:
+        >>> from hgzoo import Skeleton
+        >>> from hgzoo.finetuning import prepare
+        >>> hand = Skeleton(name="hand", keypoints=("wrist", "thumb", "finger"))
+        >>> recipe, model = prepare("hg1_nano", hand, frozen_stacks=0)
+        >>> recipe.train.loss, model.config.num_keypoints
+        ('spatial_cross_entropy', 3)
+        >>> any(parameter.requires_grad for parameter in model.stem.parameters())
+        False
     """
     model = factory.create_model(
         name, pretrained=True, num_keypoints=skeleton.num_keypoints, cache_dir=cache_dir
@@ -133,6 +152,20 @@ def finetune(
     Raises:
         ConfigError: There is nobody to train on or to judge by.
         WeightsError: There are no such weights.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from pathlib import Path
+        >>> import hgzoo
+        >>> from hgzoo.data import read_coco
+        >>> from hgzoo.finetuning import FINETUNE, finetune
+        >>> from hgzoo.run import Options
+        >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> short = replace(FINETUNE, epochs=1, batch_size=2)
+        >>> quiet = Options(progress=False)
+        >>> report = finetune("hg1_nano", samples, skeleton, out="mine", train=short, options=quiet)
+        >>> hgzoo.Predictor("mine").skeleton.name
+        'coco'
     """
     people = usable(samples)[0]
     judges = usable(validation)[0]

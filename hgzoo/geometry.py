@@ -40,6 +40,12 @@ def crop_to_heatmap(xy: XY, stride: int) -> XY:
 
     Returns:
         [..., 2], heatmap pixels.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.geometry import crop_to_heatmap
+        >>> crop_to_heatmap(np.array([1.5, 5.5]), stride=4).tolist()
+        [0.0, 1.0]
     """
     return (xy + 0.5) / stride - 0.5
 
@@ -53,6 +59,12 @@ def heatmap_to_crop(xy: XY, stride: int) -> XY:
 
     Returns:
         [..., 2], crop pixels.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.geometry import heatmap_to_crop
+        >>> heatmap_to_crop(np.array([0.0, 1.0]), stride=4).tolist()
+        [1.5, 5.5]
     """
     return (xy + 0.5) * stride - 0.5
 
@@ -66,19 +78,38 @@ def inside(xy: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
 
     Returns:
         [...], bool.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.geometry import inside
+        >>> inside(np.array([[0.0, 0.0], [9.5, 0.0], [9.6, 0.0]]), size=(20, 10)).tolist()
+        [True, True, False]
     """
     height, width = size
     return np.asarray(((xy >= -0.5) & (xy <= [width - 0.5, height - 0.5])).all(-1))
 
 
 def tight_box(xy: Points) -> Box:
-    """Return the edges between which points lie: (x0, y0, x1, y1) of [K, 2], the same pixels."""
+    """Return the edges between which points lie: (x0, y0, x1, y1) of [K, 2], the same pixels.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.geometry import tight_box
+        >>> tight_box(np.array([[0.0, 0.0], [9.0, 19.0]]))
+        (0.5, 0.5, 9.5, 19.5)
+    """
     (x0, y0), (x1, y1) = xy.min(0) + 0.5, xy.max(0) + 0.5
     return float(x0), float(y0), float(x1), float(y1)
 
 
 def corners(box: Box) -> Points:
-    """Return a box's corners, [4, 2], pixels, in the order of a walk round it."""
+    """Return a box's corners, [4, 2], pixels, in the order of a walk round it.
+
+    Examples:
+        >>> from hgzoo.geometry import corners
+        >>> corners((0.0, 0.0, 10.0, 20.0)).tolist()
+        [[-0.5, -0.5], [9.5, -0.5], [9.5, 19.5], [-0.5, 19.5]]
+    """
     x0, y0, x1, y1 = box
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64) - 0.5
 
@@ -92,6 +123,12 @@ def box_around(xy: Points, size: tuple[int, int]) -> Box:
 
     Returns:
         (x0, y0, x1, y1), edges, pixels of that picture.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.geometry import box_around
+        >>> box_around(np.array([[3.0, 4.0], [100.0, 4.0]]), size=(20, 10))
+        (3.5, 4.0, 10.0, 5.0)
     """
     limit = np.array([size[1], size[0]], np.float64)
     low = np.clip(xy.min(0) + 0.5, 0.0, limit)
@@ -103,12 +140,24 @@ def box_around(xy: Points, size: tuple[int, int]) -> Box:
 
 
 def middle(start: float, end: float) -> float:
-    """Return the coordinate halfway between two edges."""
+    """Return the coordinate halfway between two edges.
+
+    Examples:
+        >>> from hgzoo.geometry import middle
+        >>> middle(0.0, 10.0)  # of ten pixels, numbered 0 to 9
+        4.5
+    """
     return (start + end) / 2 - 0.5
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Return the area two boxes share over the area both cover (IoU), 0..1."""
+    """Return the area two boxes share over the area both cover (IoU), 0..1.
+
+    Examples:
+        >>> from hgzoo.geometry import overlap
+        >>> overlap((0.0, 0.0, 2.0, 2.0), (1.0, 0.0, 3.0, 2.0)) == 1 / 3
+        True
+    """
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     shared = max(width, 0.0) * max(height, 0.0)
@@ -126,6 +175,13 @@ def flip_keypoints(xy: Points, *, width: int, flip_index: list[int]) -> Points:
 
     Returns:
         [..., K, 2], pixels of the mirrored picture.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.geometry import flip_keypoints
+        >>> left_right = np.array([[1.0, 5.0], [8.0, 6.0]])
+        >>> flip_keypoints(left_right, width=10, flip_index=[1, 0]).tolist()
+        [[1.0, 6.0], [8.0, 5.0]]
     """
     mirrored = xy[..., flip_index, :].copy()
     mirrored[..., 0] = width - 1 - mirrored[..., 0]
@@ -144,6 +200,13 @@ def flip_heatmaps(heatmaps: Tensor, *, flip_index: list[int]) -> Tensor:
 
     Returns:
         [B, K, H, W], heatmaps of the mirrored picture.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.geometry import flip_heatmaps
+        >>> heatmaps = torch.tensor([[[[1.0, 0.0, 0.0]], [[0.0, 0.0, 2.0]]]])  # [1, 2, 1, 3]
+        >>> flip_heatmaps(heatmaps, flip_index=[1, 0])[0, :, 0].tolist()
+        [[2.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
     return heatmaps[:, flip_index].flip(-1)
 
@@ -157,6 +220,17 @@ class Crop:
         extent: (height, width) of what it shows, picture pixels.
         size: (height, width) it is brought to, crop pixels.
         rotation: Degrees by which the picture's content turns clockwise on its way into the crop.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.geometry import Crop
+        >>> crop = Crop.from_box((0, 0, 100, 50), size=(128, 128))  # a picture of 100 x 50, wholly
+        >>> crop.rectangle
+        (0.0, -25.0, 100.0, 75.0)
+        >>> crop.to_picture(np.array([63.5, 63.5])).tolist()
+        [49.5, 24.5]
+        >>> crop.warp(np.zeros((50, 100, 3), np.uint8)).shape
+        (128, 128, 3)
     """
 
     center: tuple[float, float]

@@ -44,6 +44,14 @@ def push_to_hub(
     Raises:
         ConfigError: That is no name of a repository.
         WeightsError: Not logged in, no permission, or no connection.
+
+    Examples:
+        >>> import hgzoo
+        >>> model = hgzoo.create_model("hg1_nano", pretrained=True)
+        >>> hgzoo.push_to_hub(model, "me/my-hourglass", revision="v1")
+        'http.../me/my-hourglass/commit/...'
+        >>> hgzoo.create_model("hf-hub:me/my-hourglass@v1", pretrained=True).config == model.config
+        True
     """
     _check_id(repo_id)
     with TemporaryDirectory() as temporary:
@@ -63,7 +71,16 @@ def upload(
     token: str | None = None,
     message: str = "Upload weights, config and card",
 ) -> str:
-    """Publish a folder that `save_pretrained` wrote; arguments as for `push_to_hub`."""
+    """Publish a folder that `save_pretrained` wrote; arguments as for `push_to_hub`.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import hgzoo
+        >>> from hgzoo.hub import upload
+        >>> hgzoo.create_model("hg1_nano").save_pretrained("mine")
+        >>> upload(Path("mine"), "me/my-hourglass")
+        'http.../me/my-hourglass/commit/...'
+    """
     from huggingface_hub import HfApi, constants
 
     api = HfApi(endpoint=constants.ENDPOINT, token=token)
@@ -132,6 +149,16 @@ def publish_zoo(
 
     Yields:
         What became of each, as soon as it is known; one that fails does not stop the others.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.hub import publish_zoo
+        >>> (one,) = publish_zoo("me", Path("zoo"), names=["hg1_nano"], dry_run=True)
+        >>> one.result, one.repo_id
+        ('prepared', 'me/hg1_nano.lsp')
+        >>> (one,) = publish_zoo("me", Path("zoo"), names=["hg8"], dry_run=True)
+        >>> one.result
+        'refused'
     """
     _check_id(f"{owner}/name")
     for name in names or factory.list_models(pretrained=True):

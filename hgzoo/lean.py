@@ -50,6 +50,14 @@ class LeanHourglass(nn.Module):
 
     Raises:
         ConfigError: There are not so many stacks.
+
+    Examples:
+        >>> import hgzoo
+        >>> import torch
+        >>> from hgzoo.lean import LeanHourglass
+        >>> lean = LeanHourglass(hgzoo.create_model("hg2_tiny", pretrained=True), num_stacks=1)
+        >>> [list(heatmaps.shape) for heatmaps in lean(torch.zeros(1, 3, 128, 192))]
+        [[1, 14, 32, 48]]
     """
 
     def __init__(

@@ -30,6 +30,12 @@ def mse(heatmaps: Tensor, target: Tensor) -> Tensor:
 
     Returns:
         [B, K], 0 for equal ones.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.losses import mse
+        >>> mse(torch.full((1, 2, 4, 4), 0.5), torch.zeros(1, 2, 4, 4)).tolist()
+        [[0.25, 0.25]]
     """
     return (heatmaps.float() - target).square().mean((2, 3))
 
@@ -46,6 +52,16 @@ def spatial_cross_entropy(heatmaps: Tensor, target: Tensor) -> Tensor:
 
     Returns:
         [B, K], nats; smallest where the softmax equals the normalized target.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.losses import spatial_cross_entropy
+        >>> target = torch.zeros(1, 1, 4, 4)
+        >>> target[0, 0, 1, 2] = 1.0
+        >>> round(spatial_cross_entropy(torch.zeros(1, 1, 4, 4), target).item(), 3)  # log 16
+        2.773
+        >>> spatial_cross_entropy(1000 * target, target).abs().item()
+        0.0
     """
     log_probability = heatmaps.float().flatten(2).log_softmax(2)
     wanted = target.flatten(2)
@@ -98,6 +114,15 @@ def stacked(
 
     Raises:
         ConfigError: "zero" with a loss over distributions, which have no empty heatmap.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.losses import LOSSES, stacked
+        >>> stacks = [torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)]
+        >>> target, visible = torch.zeros(1, 2, 4, 4), torch.tensor([[True, False]])
+        >>> total, number = stacked(stacks, target, visible, loss=LOSSES["mse"])
+        >>> total.item(), number.item()
+        (1.0, 1.0)
     """
     counts = visible.float()
     if unlabeled == "zero":

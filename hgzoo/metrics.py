@@ -42,6 +42,15 @@ def similarity(one: Floats, other: Floats, *, area: float, sigmas: Sequence[floa
 
     Returns:
         1 for equal poses, down to 0.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import similarity
+        >>> one = np.zeros((2, 2))
+        >>> similarity(one, one, area=100.0, sigmas=(0.05, 0.05))
+        1.0
+        >>> round(similarity(one, one + [1.0, 0.0], area=100.0, sigmas=(0.05, 0.05)), 3)
+        0.607
     """
     squares = ((one - other) ** 2).sum(-1)
     return float(np.exp(-squares / (8.0 * area * np.square(sigmas))).mean())
@@ -57,6 +66,12 @@ def torso_size(keypoints: Floats, *, left_shoulder: int, right_hip: int) -> Floa
 
     Returns:
         [N], picture pixels.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import torso_size
+        >>> torso_size(np.array([[[0.0, 0.0], [3.0, 4.0]]]), left_shoulder=0, right_hip=1).tolist()
+        [5.0]
     """
     length: Floats = np.linalg.norm(keypoints[:, left_shoulder] - keypoints[:, right_hip], axis=-1)
     return length
@@ -70,6 +85,12 @@ def head_size(boxes: Floats) -> Floats:
 
     Returns:
         [N], picture pixels.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import head_size
+        >>> head_size(np.array([[0.0, 0.0, 30.0, 40.0]])).tolist()
+        [30.0]
     """
     size: Floats = HEAD_SHARE * np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=-1)
     return size
@@ -97,6 +118,14 @@ def hits(
 
     Raises:
         InputError: The shapes do not fit together.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import hits
+        >>> true = np.zeros((1, 2, 2))
+        >>> found = np.array([[[2.0, 0.0], [2.1, 0.0]]])
+        >>> hits(found, true, np.ones((1, 2), bool), np.array([10.0]), threshold=0.2).tolist()
+        [[True, False]]
     """
     if (
         predicted.shape != keypoints.shape
@@ -126,6 +155,14 @@ def pck(
 
     Returns:
         [K], percent; nan for a keypoint that counts nowhere.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import pck
+        >>> true = np.zeros((2, 1, 2))
+        >>> found = np.array([[[1.0, 0.0]], [[9.0, 0.0]]])
+        >>> pck(found, true, np.ones((2, 1), bool), np.array([10.0, 10.0])).tolist()
+        [50.0]
     """
     return percent(hits(predicted, keypoints, visible, reference, threshold=threshold), visible)
 
@@ -139,13 +176,28 @@ def percent(hit: Bools, visible: Bools) -> Floats:
 
     Returns:
         [K], percent; nan for a keypoint that counts nowhere.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import percent
+        >>> hit = np.array([[True, False], [False, False]])
+        >>> percent(hit, np.array([[True, False], [True, False]])).tolist()
+        [50.0, nan]
     """
     share: Floats = 100.0 * _share((hit & visible).sum(0), visible.sum(0))
     return share
 
 
 def pooled(hit: Bools, visible: Bools) -> float:
-    """Share of hits among all keypoints that count, every one with the same weight; percent."""
+    """Share of hits among all keypoints that count, every one with the same weight; percent.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import pooled
+        >>> hit, visible = np.array([[True, False]]), np.array([[True, True]])
+        >>> pooled(hit, visible)
+        50.0
+    """
     return float(100.0 * _share((hit & visible).sum(), visible.sum()))
 
 
@@ -169,6 +221,13 @@ def means(hit: Bools, visible: Bools, *, trunk: Sequence[int] = ()) -> dict[str,
     Returns:
         Names such as "14 pooled" (mmpose, HRNet, FPD, the paper's total), "14 plain" (bearpaw,
         anibali), "16 pooled" (princeton-vl) and "16 plain", percent.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import means
+        >>> hit = np.array([[True, True], [True, False]])
+        >>> means(hit, np.ones((2, 2), bool), trunk=(1,))
+        {'1 pooled': 100.0, '1 plain': 100.0, '2 pooled': 75.0, '2 plain': 75.0}
     """
     every = list(range(hit.shape[1]))
     limbs = [index for index in every if index not in trunk]
@@ -189,6 +248,12 @@ def area_under(thresholds: Floats, values: Floats) -> Floats:
 
     Returns:
         [...], in the unit of the values.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import area_under
+        >>> float(area_under(np.array([0.0, 0.25, 0.5]), np.array([0.0, 50.0, 100.0])))
+        50.0
     """
     steps = np.diff(thresholds).reshape(-1, *[1] * (values.ndim - 1))
     total = ((values[1:] + values[:-1]) / 2 * steps).sum(0)
@@ -209,6 +274,14 @@ def precision_recall(scores: Floats, positive: Bools) -> tuple[Floats, Floats]:
 
     Raises:
         InputError: There is no positive one.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import precision_recall
+        >>> scores, positive = np.array([0.9, 0.8, 0.1]), np.array([True, False, True])
+        >>> precision, recall = precision_recall(scores, positive)
+        >>> precision.round(2).tolist(), recall.tolist()
+        ([1.0, 0.5, 0.67], [0.5, 0.5, 1.0])
     """
     if not positive.any():
         raise InputError("precision and recall need at least one positive example")
@@ -220,7 +293,16 @@ def precision_recall(scores: Floats, positive: Bools) -> tuple[Floats, Floats]:
 
 
 def average_precision(scores: Floats, positive: Bools) -> float:
-    """Area under the precision-recall curve as a sum of steps; arguments as there. 0..1."""
+    """Area under the precision-recall curve as a sum of steps; arguments as there. 0..1.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import average_precision
+        >>> average_precision(np.array([0.9, 0.8]), np.array([True, False]))
+        1.0
+        >>> average_precision(np.array([0.9, 0.8]), np.array([False, True]))
+        0.5
+    """
     precision, recall = precision_recall(scores, positive)
     return float((np.diff(recall, prepend=0.0) * precision).sum())
 
@@ -235,6 +317,12 @@ def grouped(values: Floats, groups: Mapping[str, tuple[int, ...]]) -> dict[str, 
 
     Returns:
         Row label to plain mean of its keypoints, then "mean": the plain mean of the rows.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import grouped
+        >>> grouped(np.array([90.0, 80.0, 60.0]), {"hip": (0, 1), "knee": (2,)})
+        {'hip': 85.0, 'knee': 60.0, 'mean': 72.5}
     """
     rows = {label: mean(values[list(index)]) for label, index in groups.items()}
     return {**rows, "mean": mean(np.array(list(rows.values())) if rows else values)}
@@ -245,6 +333,12 @@ def mean(values: Floats) -> float:
 
     Args:
         values: [N]; nan for a keypoint that counts nowhere.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.metrics import mean
+        >>> mean(np.array([80.0, np.nan, 90.0]))
+        85.0
     """
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

@@ -36,6 +36,16 @@ class StackedHourglass(nn.Module):
 
     Raises:
         UnknownNameError: `config.residual` stands in no table.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo import StackedHourglass
+        >>> from hgzoo.config import ModelConfig
+        >>> widths = (2, 4, 4, 8)
+        >>> config = ModelConfig(num_stacks=2, num_feats=8, stem_channels=widths, num_keypoints=5)
+        >>> model = StackedHourglass(config)
+        >>> [list(heatmaps.shape) for heatmaps in model(torch.zeros(1, 3, 64, 128))]
+        [[1, 5, 16, 32], [1, 5, 16, 32]]
     """
 
     def __init__(
@@ -381,6 +391,16 @@ def check_images(images: Tensor, config: ModelConfig) -> None:
 
     Raises:
         InputError: They are not; the message names the nearest sizes that are.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.config import ModelConfig
+        >>> from hgzoo.model import check_images
+        >>> check_images(torch.zeros(1, 3, 64, 128), ModelConfig(num_stacks=1))
+        >>> check_images(torch.zeros(1, 3, 100, 128), ModelConfig(num_stacks=1))
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.InputError: height and width must divide by 64 (stride 4 times ...
     """
     channels = config.in_channels
     if images.ndim != 4 or images.shape[1] != channels:

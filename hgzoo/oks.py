@@ -67,6 +67,18 @@ def read_results(path: Path, truth: Annotations) -> list[Result]:
     Raises:
         DataError: Missing or damaged, of pictures or categories that the annotations do not have,
             or of another number of keypoints.
+
+    Examples:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from hgzoo.data.coco import read_annotations
+        >>> from hgzoo.oks import read_results
+        >>> truth = read_annotations(Path("my_coco.json"))
+        >>> keypoints = [1.0, 2.0, 0.9] * 17  # x, y and score of each
+        >>> one = {"image_id": 70, "category_id": 1, "keypoints": keypoints, "score": 0.9}
+        >>> _ = Path("results.json").write_text(json.dumps([one]))
+        >>> len(read_results(Path("results.json"), truth))
+        1
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -125,6 +137,15 @@ def find_sigmas(truth: Annotations, given: Sequence[float] = ()) -> tuple[list[f
 
     Raises:
         ConfigError: Another number of them, or one that is not above 0.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.data.coco import read_annotations
+        >>> from hgzoo.oks import find_sigmas
+        >>> truth = read_annotations(Path("my_coco.json"))
+        >>> sigmas, words = find_sigmas(truth)
+        >>> sigmas[:2], words
+        ([0.026, 0.025], "COCO's sigmas")
     """
     num_keypoints = truth.skeleton.num_keypoints
     if not given:
@@ -161,6 +182,24 @@ def precision(
         ConfigError: As for `find_sigmas`.
         DataError: A result is of a picture or a category that is not judged here.
         MissingExtraError: pycocotools is not installed.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.data.coco import read_annotations
+        >>> from hgzoo.oks import TRUE_BOXES, precision
+        >>> truth = read_annotations(Path("my_coco.json"))
+        >>> perfect = [
+        ...     {
+        ...         "image_id": one.image,
+        ...         "category_id": truth.category,
+        ...         "keypoints": one.keypoints.ravel().tolist(),
+        ...         "score": 1.0,
+        ...     }
+        ...     for one in truth.people
+        ... ]
+        >>> judged = precision(truth, perfect, boxes=TRUE_BOXES)
+        >>> judged.people, round(judged.figures["AP"], 1)
+        (6, 100.0)
     """
     for one in results:
         if one["image_id"] not in truth.images or one["category_id"] != truth.category:

@@ -49,6 +49,18 @@ def load(picture: str | Path | Image.Image | NDArray[np.uint8] | Tensor) -> RGB:
 
     Raises:
         InputError: No such file, not a picture, damaged, too large, empty, or of another shape.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.pictures import load
+        >>> load("photo.jpg").shape
+        (528, 396, 3)
+        >>> load(np.zeros((4, 6), np.uint8)).shape  # gray
+        (4, 6, 3)
+        >>> load("nowhere.jpg")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.InputError: cannot read nowhere.jpg: No such file or directory
     """
     if isinstance(picture, str | Path):
         return _read(Path(picture))
@@ -64,6 +76,12 @@ def size_of(path: Path) -> tuple[int, int]:
 
     Raises:
         InputError: No such file, not a picture, or too large.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.pictures import size_of
+        >>> size_of(Path("photo.jpg"))
+        (528, 396)
     """
     with _opened(path) as image:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in TURNED

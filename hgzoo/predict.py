@@ -59,6 +59,15 @@ class Predictor:
         MissingExtraError: The detector needs a package that is not installed.
         ConfigError: A batch of less than one crop, no such device, or an ONNX file that was
             exported otherwise.
+
+    Examples:
+        >>> import hgzoo
+        >>> predictor = hgzoo.Predictor("hg2_tiny")
+        >>> (pose,) = predictor("photo.jpg", boxes=[(100, 80, 300, 460)])
+        >>> pose.keypoints.shape, pose.scores.shape, pose.names[:2]
+        ((14, 2), (14,), ('right_ankle', 'right_knee'))
+        >>> predictor.view("photo.jpg").shape  # what the network sees
+        (128, 128, 3)
     """
 
     @names_near_misses

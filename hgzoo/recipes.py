@@ -20,13 +20,25 @@ SUFFIXES = (".toml", ".json")
 
 
 def folder() -> Path:
-    """Return the folder of the zoo's recipes: in the installed package, else in the checkout."""
+    """Return the folder of the zoo's recipes: in the installed package, else in the checkout.
+
+    Examples:
+        >>> from hgzoo.recipes import folder
+        >>> (folder() / "hg8.toml").is_file()
+        True
+    """
     installed = Path(str(files("hgzoo"))) / "zoo_configs"
     return installed if installed.is_dir() else Path(__file__).parent.parent / "zoo_configs"
 
 
 def names() -> list[str]:
-    """Return the names of the zoo's variants, sorted."""
+    """Return the names of the zoo's variants, sorted.
+
+    Examples:
+        >>> from hgzoo.recipes import names
+        >>> names()[:3]
+        ['hg1', 'hg1_b8', 'hg1_b8_int']
+    """
     return sorted(path.stem for path in folder().glob("*.toml"))
 
 
@@ -42,6 +54,17 @@ def read(name: str | Path) -> Recipe:
     Raises:
         UnknownNameError: No such variant, or a key that no table has.
         ConfigError: No such file, damaged, or a value that cannot be used.
+
+    Examples:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from hgzoo.recipes import read
+        >>> read("hg8").model.num_stacks
+        8
+        >>> mine = {"summary": "Three stacks.", "model": {"num_stacks": 3}}
+        >>> _ = Path("hg3.json").write_text(json.dumps(mine))  # TOML does as well
+        >>> read("hg3.json").name, read("hg3.json").model.num_feats
+        ('hg3', 256)
     """
     path = Path(name)
     if path.suffix not in SUFFIXES:
@@ -62,7 +85,13 @@ def read(name: str | Path) -> Recipe:
 
 
 def trainings() -> list[str]:
-    """Return the names of the training recipes that fit any variant, sorted."""
+    """Return the names of the training recipes that fit any variant, sorted.
+
+    Examples:
+        >>> from hgzoo.recipes import trainings
+        >>> trainings()
+        ['modern', 'paper', 'princeton']
+    """
     return sorted(path.stem for path in (folder() / "train").glob("*.toml"))
 
 
@@ -77,6 +106,11 @@ def trained_by(recipe: Recipe, name: str) -> Recipe:
     Raises:
         UnknownNameError: There is no such training.
         ConfigError: The file cannot be read.
+
+    Examples:
+        >>> from hgzoo.recipes import read, trained_by
+        >>> trained_by(read("hg4"), "paper").train.optimizer
+        'rmsprop'
     """
     if name not in trainings():
         raise UnknownNameError("training", name, trainings())
@@ -101,12 +135,29 @@ def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
     Raises:
         UnknownNameError: The table has no such key.
         ConfigError: Not such a word, or a value that cannot be used.
+
+    Examples:
+        >>> from hgzoo.recipes import changed, read
+        >>> recipe = changed(read("hg2_tiny"), ["lr=5e-4", "optimizer=sgd"])
+        >>> recipe.train.lr, recipe.train.optimizer
+        (0.0005, 'sgd')
+        >>> changed(read("hg2_tiny"), ["learning_rate=1"])
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownNameError: unknown key in [train] 'learning_rate'; did you ...
     """
     return dataclasses.replace(recipe, train=changed_training(recipe.train, changes))
 
 
 def changed_training(config: TrainConfig, changes: Sequence[str]) -> TrainConfig:
-    """Return a [train] table with other values; `changes` and errors as for `changed`."""
+    """Return a [train] table with other values; `changes` and errors as for `changed`.
+
+    Examples:
+        >>> from hgzoo.config import TrainConfig
+        >>> from hgzoo.recipes import changed_training
+        >>> changed_training(TrainConfig(), ["augment.color=[0.8, 1.2]"]).augment.color
+        (0.8, 1.2)
+    """
     train = to_table(config)
     for change in changes:
         key, sign, text = change.partition("=")
@@ -138,6 +189,16 @@ def from_table(record: type[Any], table: Mapping[str, Any], *, where: str) -> An
     Raises:
         UnknownNameError: A key that the record does not have.
         ConfigError: A key is missing, or a value has another type than the record says.
+
+    Examples:
+        >>> from hgzoo.config import ModelConfig
+        >>> from hgzoo.recipes import from_table
+        >>> from_table(ModelConfig, {"num_stacks": 2}, where="mine").num_stacks
+        2
+        >>> from_table(ModelConfig, {"num_stack": 2}, where="mine")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownNameError: unknown key in mine 'num_stack'; did you mean ...
     """
     types_of = get_type_hints(record)
     for key in table:
@@ -155,7 +216,14 @@ def from_table(record: type[Any], table: Mapping[str, Any], *, where: str) -> An
 
 
 def to_table(record: Any) -> dict[str, Any]:
-    """Turn a record into plain tables that JSON can hold; `from_table` reads them back."""
+    """Turn a record into plain tables that JSON can hold; `from_table` reads them back.
+
+    Examples:
+        >>> from hgzoo.config import EvalConfig
+        >>> from hgzoo.recipes import to_table
+        >>> to_table(EvalConfig())
+        {'metric': 'pck', 'threshold': 0.2, 'flip': True}
+    """
     table: dict[str, Any] = dataclasses.asdict(record)
     return table
 

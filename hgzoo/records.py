@@ -28,7 +28,16 @@ Record = Mapping[str, Any]  # Any: JSON
 
 
 def rounded(pose: Pose) -> Pose:
-    """Return a pose as a record keeps it: places to 1/100 pixel, scores to 1/10,000."""
+    """Return a pose as a record keeps it: places to 1/100 pixel, scores to 1/10,000.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.records import rounded
+        >>> (pose, *_) = hgzoo.Predictor("hg1_nano")("photo.jpg")
+        >>> kept = rounded(pose)
+        >>> bool(abs(kept.keypoints - pose.keypoints).max() <= 0.005 + 1e-9)
+        True
+    """
     return replace(pose, keypoints=pose.keypoints.round(2), scores=pose.scores.round(4))
 
 
@@ -39,6 +48,14 @@ def of_pose(pose: Pose, *, threshold: float, found: Pose | None = None) -> dict[
         pose: Rounded.
         threshold: Smallest score that is drawn.
         found: The rounded pose before it was smoothed, if it was.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.records import of_pose, rounded
+        >>> (pose, *_) = hgzoo.Predictor("hg1_nano")("photo.jpg")
+        >>> entry = of_pose(rounded(pose), threshold=0.2)
+        >>> list(entry), list(entry["keypoints"][0])
+        (['box', 'keypoints'], ['name', 'x', 'y', 'score', 'drawn'])
     """
     keypoints: list[dict[str, Any]] = [
         {"name": name, "x": x, "y": y, "score": score, "drawn": score >= threshold}
@@ -53,7 +70,16 @@ def of_pose(pose: Pose, *, threshold: float, found: Pose | None = None) -> dict[
 
 
 def to_pose(entry: Record, skeleton: Skeleton) -> Pose:
-    """Return what the network found of a person in a record."""
+    """Return what the network found of a person in a record.
+
+    Examples:
+        >>> from hgzoo import SKELETONS
+        >>> from hgzoo.records import to_pose
+        >>> point = {"name": "neck", "x": 1.5, "y": 2.5, "score": 0.75}
+        >>> pose = to_pose({"box": [0, 0, 9, 9], "keypoints": [point]}, SKELETONS["lsp"])
+        >>> pose.names, pose.keypoints.tolist(), pose.scores.tolist()
+        (('neck',), [[1.5, 2.5]], [0.75])
+    """
     keypoints = entry["keypoints"]
     x0, y0, x1, y1 = entry["box"]
     return Pose(
@@ -74,6 +100,15 @@ class Writer:
 
     Raises:
         OutputError: The file cannot be written.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.records import Writer
+        >>> with Writer(Path("poses.jsonl")) as records:
+        ...     records.write({"picture": "photo.jpg", "poses": []})
+        ...
+        >>> Path("poses.jsonl").read_text().splitlines()
+        ['{"picture": "photo.jpg", "poses": []}']
     """
 
     def __init__(self, path: Path, *, more: bool = False) -> None:
@@ -125,6 +160,18 @@ class Index:
 
     Raises:
         InputError: A line is damaged, or its record is another run's.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.records import Index, Writer
+        >>> path = Path("poses.jsonl")
+        >>> with Writer(path) as records:
+        ...     records.write({"picture": "a.jpg", "poses": []})
+        ...     records.write({"picture": "b.jpg", "poses": []})
+        ...
+        >>> index = Index([path])
+        >>> list(index), index.count("a.jpg"), index.count("c.jpg")
+        (['a.jpg', 'b.jpg'], 1, 0)
     """
 
     def __init__(self, paths: Sequence[Path], *, expected: Record | None = None) -> None:
@@ -186,6 +233,18 @@ def arrange(path: Path, index: Index, keep: Iterable[tuple[str, int]]) -> None:
 
     Raises:
         OutputError: The file cannot be written.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.records import Index, Writer, arrange
+        >>> path = Path("poses.jsonl")
+        >>> with Writer(path) as records:
+        ...     records.write({"picture": "b.jpg", "poses": []})
+        ...     records.write({"picture": "a.jpg", "poses": []})
+        ...
+        >>> arrange(path, Index([path]), [("a.jpg", 1), ("b.jpg", 1)])
+        >>> list(Index([path]))
+        ['a.jpg', 'b.jpg']
     """
     with writing(path), atomic(path) as temporary, temporary.open("wb") as file:
         for picture, count in keep:

@@ -69,6 +69,16 @@ def collect(
         judged: Those of them who were shown to the network, M.
         keypoints: Predictions for those, [M, K, 2], picture pixels, 0-based.
         scores: [M, K].
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from hgzoo.data import read_coco
+        >>> from hgzoo.results import collect
+        >>> people, _ = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> results = collect("coco", people, people[:2], np.zeros((2, 17, 2)), np.ones((2, 17)))
+        >>> results.keypoints.shape, int(np.isnan(results.scores).all(1).sum())
+        ((6, 17, 2), 4)
     """
     rows = {person: row for row, person in enumerate(people)}
     where = [rows[person] for person in judged]
@@ -84,6 +94,16 @@ def coco_results(results: Results) -> list[dict[str, Any]]:
 
     Returns:
         One table a person: image_id, category_id, keypoints (x, y, score of each of K), score.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from hgzoo.data import read_coco
+        >>> from hgzoo.results import coco_results, collect
+        >>> people, _ = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> results = collect("coco", people, people[:2], np.zeros((2, 17, 2)), np.ones((2, 17)))
+        >>> [(one["image_id"], one["score"]) for one in coco_results(results)]
+        [(70, 1.0), (70, 1.0)]
     """
     return [
         {
@@ -203,6 +223,16 @@ def find_format(path: Path, dataset: str, people: Sequence[Sample]) -> Format:
     Raises:
         UnknownNameError: The dataset has no such format.
         DataError: The format needs numbers that the annotations lack.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.results import find_format
+        >>> find_format(Path("found.npz"), "lsp", []).numbered
+        False
+        >>> find_format(Path("found.txt"), "lsp", [])
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownNameError: unknown file for predictions on lsp '.txt'; did ...
     """
     formats = FORMATS[dataset]
     if path.suffix not in formats:

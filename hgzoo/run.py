@@ -100,6 +100,20 @@ class Run:
     Raises:
         ConfigError: The recipe cannot be trained.
         MissingExtraError: accelerate or timm is not installed.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import hgzoo
+        >>> from hgzoo.data import read_coco
+        >>> from hgzoo.finetuning import prepare
+        >>> from hgzoo.run import Options, Run
+        >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> recipe, model = prepare("hg1_nano", skeleton)
+        >>> recipe = hgzoo.recipes.changed(recipe, ["batch_size=2"])
+        >>> run = Run(recipe, model, [(samples, 1)], out=Path("run"), options=Options())
+        >>> loss, heatmaps = run.step(next(iter(run.loader)))
+        >>> heatmaps.shape, run.place.batch, run.place.update
+        (torch.Size([2, 17, 32, 32]), 1, 1)
     """
 
     def __init__(
@@ -321,6 +335,17 @@ def check(recipe: Recipe) -> None:
     Raises:
         UnknownNameError: A loss or target of that name does not exist.
         ConfigError: The loss trains another kind of heatmaps than [output] promises.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> import hgzoo
+        >>> from hgzoo.run import check
+        >>> recipe = hgzoo.model_info("hg2_tiny")
+        >>> check(recipe)
+        >>> check(replace(recipe, train=replace(recipe.train, loss="msr")))
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownNameError: unknown loss 'msr'; did you mean mse?
     """
     config = recipe.train
     if config.loss not in LOSSES:

@@ -101,6 +101,20 @@ def read_mpii(path: Path) -> Truth:
 
     Raises:
         DataError: Missing, damaged, or another file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import h5py
+        >>> import numpy as np
+        >>> from hgzoo.scoring import read_mpii
+        >>> with h5py.File("valid.h5", "w") as file:  # three people
+        ...     file["part"] = np.full((3, 16, 2), 50.0)
+        ...     file["visible"] = np.ones((3, 16))
+        ...     file["normalize"] = np.full(3, 20.0)
+        ...
+        >>> truth = read_mpii(Path("valid.h5"))
+        >>> truth.keypoints.shape, truth.reference.tolist()
+        ((3, 16, 2), [20.0, 20.0, 20.0])
     """
     arrays = read_arrays(path)
     if "pos_gt_src" in arrays:
@@ -122,6 +136,20 @@ def read_flic(path: Path) -> Truth:
 
     Raises:
         DataError: Missing, damaged, or another file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import h5py
+        >>> import numpy as np
+        >>> from hgzoo.scoring import read_flic
+        >>> with h5py.File("valid.h5", "w") as file:  # three people
+        ...     file["part"] = np.full((3, 11, 2), 50.0)
+        ...     file["visible"] = np.ones((3, 11))
+        ...     file["normalize"] = np.full(3, 90.0)
+        ...
+        >>> truth = read_flic(Path("valid.h5"))
+        >>> truth.keypoints.shape, truth.skeleton.name
+        ((3, 11, 2), 'flic')
     """
     return _from_h5(read_arrays(path), path, SKELETONS["flic"])
 
@@ -165,6 +193,14 @@ def read_predictions(path: Path, *, people: int, num_keypoints: int) -> Floats:
 
     Raises:
         DataError: Missing, damaged, or nothing in it has N people and K keypoints.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from hgzoo.scoring import read_predictions
+        >>> np.savez("found.npz", preds=np.zeros((16, 2, 5)))  # axes in another order
+        >>> read_predictions(Path("found.npz"), people=5, num_keypoints=16).shape
+        (5, 16, 2)
     """
     arrays = read_arrays(path)
     known = [arrays[name] for name in NAMES if name in arrays]
@@ -202,6 +238,23 @@ def score(
 
     Raises:
         InputError: The shapes do not fit together.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo import SKELETONS
+        >>> from hgzoo.scoring import Truth, score
+        >>> truth = Truth(
+        ...     keypoints=np.zeros((3, 14, 2)),
+        ...     visible=np.ones((3, 14), bool),
+        ...     hidden=None,
+        ...     reference=np.full(3, 10.0),
+        ...     skeleton=SKELETONS["lsp"],
+        ... )
+        >>> found = np.zeros((3, 14, 2))
+        >>> found[0] = 5.0  # one of three people is wholly wrong
+        >>> figures = score(truth, found, metric="PCK", threshold=0.2)
+        >>> figures.metric, round(figures.means["14 pooled"], 2)
+        ('PCK@0.2', 66.67)
     """
     skeleton, visible = truth.skeleton, truth.visible
     trunk = [index for index, name in enumerate(skeleton.keypoints) if name in TRUNK]

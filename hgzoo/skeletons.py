@@ -27,6 +27,17 @@ class Skeleton:
         flip_pairs: Index pairs that a mirror swaps (left and right of one joint).
         limbs: Index pairs that a drawing joins by a line.
         groups: What a table reports: a label and the keypoints it averages.
+
+    Examples:
+        >>> from hgzoo import Skeleton
+        >>> hand = Skeleton(
+        ...     name="hand",
+        ...     keypoints=("wrist", "left_tip", "right_tip"),
+        ...     flip_pairs=((1, 2),),
+        ...     limbs=((0, 1), (0, 2)),
+        ... )
+        >>> hand.num_keypoints, hand.flip_index
+        (3, [0, 2, 1])
     """
 
     name: str
@@ -198,6 +209,15 @@ def get(name: str) -> Skeleton:
 
     Raises:
         UnknownNameError: There is no such skeleton.
+
+    Examples:
+        >>> from hgzoo.skeletons import get
+        >>> get("mpii").num_keypoints
+        16
+        >>> get("mpi")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownNameError: unknown skeleton 'mpi'; did you mean mpii?
     """
     if name and name not in SKELETONS:
         raise UnknownNameError("skeleton", name, SKELETONS)
@@ -205,5 +225,11 @@ def get(name: str) -> Skeleton:
 
 
 def nameless(num_keypoints: int) -> Skeleton:
-    """Return K points without meaning: `keypoint_0` to `keypoint_{K-1}`, no pairs, no limbs."""
+    """Return K points without meaning: `keypoint_0` to `keypoint_{K-1}`, no pairs, no limbs.
+
+    Examples:
+        >>> from hgzoo.skeletons import nameless
+        >>> nameless(2).keypoints
+        ('keypoint_0', 'keypoint_1')
+    """
     return Skeleton(name="", keypoints=tuple(f"keypoint_{i}" for i in range(num_keypoints)))

@@ -37,6 +37,15 @@ class OneEuro:
 
     Raises:
         ConfigError: A cutoff is not above 0, or beta is negative.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.smoothing import OneEuro
+        >>> smooth = OneEuro(min_cutoff=1.0, beta=0.0)
+        >>> smooth(np.array([0.0]), 0.0).tolist()
+        [0.0]
+        >>> smooth(np.array([1.0]), 0.1).round(3).tolist()  # on its way to 1
+        [0.386]
     """
 
     def __init__(
@@ -86,6 +95,11 @@ def smoothing_factor(cutoff: Values | float, period: float) -> Values:
     Args:
         cutoff: Hz.
         period: Seconds since the sample before.
+
+    Examples:
+        >>> from hgzoo.smoothing import smoothing_factor
+        >>> round(float(smoothing_factor(1.0, 0.1)), 3)
+        0.386
     """
     time_constant = 1 / (2 * math.pi * np.asarray(cutoff, np.float64))
     factor: Values = 1 / (1 + time_constant / period)
@@ -116,6 +130,15 @@ class Smoother:
 
     Raises:
         ConfigError: As for `OneEuro`.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.smoothing import Smoother
+        >>> poses = hgzoo.Predictor("hg1_nano")("photo.jpg")
+        >>> smooth = Smoother()
+        >>> first, second = smooth(poses, 0.0), smooth(poses, 0.04)
+        >>> bool((first[0].keypoints == second[0].keypoints).all())  # nobody moved
+        True
     """
 
     def __init__(

@@ -51,6 +51,16 @@ class Pipeline:
 
     Raises:
         ConfigError: None may wait.
+
+    Examples:
+        >>> from hgzoo.streams import Pipeline
+        >>> with Pipeline(ahead=2) as pipeline:
+        ...     read = pipeline.stage(number for number in range(3))
+        ...     doubled = pipeline.stage(2 * number for number in read)
+        ...     total = sum(doubled)
+        ...
+        >>> total
+        6
     """
 
     def __init__(self, *, ahead: int = BATCH) -> None:
@@ -207,6 +217,16 @@ def stream(
     Raises:
         InputError: A picture cannot be read, a box cannot be used, or boxes run out.
         ConfigError: A batch of less than one picture.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.streams import stream
+        >>> predictor = hgzoo.Predictor("hg1_nano", detector="whole")
+        >>> for picture, poses in stream(predictor, ["photo.jpg", "photo.jpg"]):
+        ...     print(picture.shape, len(poses))
+        ...
+        (528, 396, 3) 1
+        (528, 396, 3) 1
     """
     with Pipeline(ahead=batch) as pipeline:
         shots = pipeline.stage(_loaded(pictures, boxes))
@@ -226,6 +246,15 @@ def predicted(
         shots: Pictures; those without pixels come out with no poses, in their place.
         heatmaps: Keep every stack's heatmaps in the poses.
         batch: Pictures that pass the network at a time.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.pictures import load
+        >>> from hgzoo.streams import Shot, predicted
+        >>> predictor = hgzoo.Predictor("hg1_nano", detector="whole")
+        >>> shots = [Shot("one", load("photo.jpg")), Shot("unreadable", None)]
+        >>> [(shot.key, len(poses)) for shot, poses in predicted(predictor, shots)]
+        [('one', 1), ('unreadable', 0)]
     """
     for together in _batches(shots, batch):
         seen = [shot for shot in together if shot.pixels is not None]

@@ -23,6 +23,15 @@ def gaussian(xy: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
 
     Returns:
         [B, K, H, W], 0..1, float32, on the keypoints' device.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.targets import gaussian
+        >>> xy = torch.tensor([[[2.0, 1.0]]])  # one picture, one keypoint: third column, second row
+        >>> gaussian(xy, size=(3, 5), sigma=1.0)[0, 0, 1, 2].item()
+        1.0
+        >>> round(gaussian(xy + 0.5, size=(3, 5), sigma=1.0).max().item(), 3)  # between pixels
+        0.779
     """
     xy = xy.float()
     rows, columns = _pixels(size, xy)
@@ -46,6 +55,14 @@ def gaussian_rounded(xy: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
 
     Returns:
         [B, K, H, W], 0..1, float32, on the keypoints' device.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.targets import gaussian, gaussian_rounded
+        >>> xy = torch.tensor([[[2.3, 1.0]]])
+        >>> drawn = gaussian_rounded(xy, (3, 5), 1.0)
+        >>> torch.equal(drawn, gaussian(xy.round(), (3, 5), 1.0))
+        True
     """
     center = xy.float().round()
     rows, columns = _pixels(size, xy)

@@ -44,6 +44,14 @@ def register_with_timm() -> None:
     Every variant is registered with the tags of its weights, and `stacked_hourglass`, which takes
     the architecture as arguments. A network comes as `hgzoo.create_model` makes it, so with
     weights it is in evaluation mode. Calling this again does nothing.
+
+    Examples:
+        >>> import hgzoo
+        >>> import timm
+        >>> hgzoo.register_with_timm()
+        >>> model = timm.create_model("hg1_nano.lsp", pretrained=True)
+        >>> model.num_classes, timm.is_model("hg8")
+        (14, True)
     """
     from timm.models import generate_default_cfgs, is_model, register_model
 

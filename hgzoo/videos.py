@@ -54,6 +54,20 @@ class Clip:
         fps: Frames a second, as the file or the camera says.
         count: Frames in all, as the file says; None where that is not known.
         live: Whether it is a camera.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from hgzoo.videos import Clip, Recorder
+        >>> with Recorder(Path("clip.mp4"), fps=25.0) as video:
+        ...     for shade in (0, 120, 240):
+        ...         video.write(np.full((48, 64, 3), shade, np.uint8))
+        ...
+        >>> with Clip.of_file(Path("clip.mp4")) as clip:
+        ...     shapes = [frame.pixels.shape for frame in clip.frames()]
+        ...
+        >>> clip.count, clip.fps, shapes[0]
+        (3, 25.0, (48, 64, 3))
     """
 
     def __init__(self, capture: cv2.VideoCapture, *, name: str, live: bool) -> None:
@@ -158,6 +172,18 @@ class Recorder:
 
     Raises:
         ConfigError: The name does not end in .mp4.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from hgzoo.videos import Recorder, frames_in
+        >>> with Recorder(Path("out.mp4"), fps=10.0) as video:
+        ...     video.write(np.zeros((48, 64, 3), np.uint8))
+        ...     Path("out.mp4").exists()  # it appears when it is whole
+        ...
+        False
+        >>> frames_in(Path("out.mp4"))
+        1
     """
 
     def __init__(self, path: Path, *, fps: float) -> None:
@@ -227,7 +253,14 @@ class Recorder:
 
 
 def frames_in(path: Path) -> int:
-    """Return how many frames the head of a video says it has; 0 where it cannot be read."""
+    """Return how many frames the head of a video says it has; 0 where it cannot be read.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.videos import frames_in
+        >>> frames_in(Path("nowhere.mp4"))
+        0
+    """
     if not path.is_file() or not path.stat().st_size:
         return 0
     with _quiet():

@@ -41,6 +41,15 @@ def draw_skeleton(picture: RGB, poses: Sequence[Pose], *, threshold: float = 0.2
 
     Returns:
         A new picture of the same size.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.pictures import load
+        >>> from hgzoo.visualize import draw_skeleton
+        >>> picture = load("photo.jpg")
+        >>> drawn = draw_skeleton(picture, hgzoo.Predictor("hg1_nano")(picture))
+        >>> drawn.shape == picture.shape, bool((drawn != picture).any())
+        (True, True)
     """
     canvas = picture.copy()
     for pose in poses:
@@ -67,6 +76,13 @@ def draw_boxes(picture: RGB, boxes: Sequence[Box], *, color: Color = GRID) -> RG
 
     Returns:
         A new picture of the same size.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.visualize import draw_boxes
+        >>> drawn = draw_boxes(np.zeros((40, 60, 3), np.uint8), [(10, 5, 30, 25)])
+        >>> bool(drawn[5, 20].any()), bool(drawn[15, 20].any())  # the edge, the middle
+        (True, False)
     """
     canvas = picture.copy()
     thickness = max(1, round(max(picture.shape) / 300))
@@ -90,6 +106,16 @@ def draw_heatmap(
 
     Returns:
         A new picture of the crop's size.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.visualize import draw_heatmap
+        >>> crop = np.zeros((64, 64, 3), np.uint8)
+        >>> heights = np.zeros((2, 16, 16), np.float32)
+        >>> heights[0, 4, 8] = 1.0
+        >>> drawn = draw_heatmap(crop, heights)
+        >>> drawn.shape, bool(drawn[18, 34].sum() > drawn[60, 5].sum())
+        ((64, 64, 3), True)
     """
     heat = np.clip(heights.max(0), 0.0, None).astype(np.float32)
     heat = np.clip(heat / max(float(heat.max()) if top is None else top, SMALLEST), 0.0, 1.0)
@@ -112,6 +138,15 @@ def draw_stacks(crop: RGB, pose: Pose, *, keypoints: Sequence[int] | None = None
     Returns:
         The crop and one panel a stack, from left to right, [H', W', 3]; the crop alone where the
         pose has no heatmaps.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.visualize import draw_stacks
+        >>> predictor = hgzoo.Predictor("hg2_tiny")
+        >>> box = (100, 80, 300, 460)
+        >>> (pose,) = predictor("photo.jpg", boxes=[box], heatmaps=True)
+        >>> draw_stacks(predictor.view("photo.jpg", box), pose).shape  # the crop and two stacks
+        (256, 776, 3)
     """
     zoom = max(1, round(PANEL / crop.shape[0]))
     large = cv2.resize(crop, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
@@ -147,6 +182,12 @@ def draw_curves(
 
     Returns:
         [*size, 3], 0..255.
+
+    Examples:
+        >>> from hgzoo.visualize import draw_curves
+        >>> curves = {"hg2_tiny": [0.0, 40.0, 80.0]}
+        >>> draw_curves([0.0, 0.1, 0.2], curves, x_label="threshold", size=(240, 400)).shape
+        (240, 400, 3)
     """
     height, width = size
     canvas = np.full((height, width, 3), 255, np.uint8)
@@ -191,6 +232,12 @@ def draw_bars(
 
     Returns:
         [*size, 3], 0..255.
+
+    Examples:
+        >>> from hgzoo.visualize import draw_bars
+        >>> groups = {"one picture": {"torch": 1.4, "openvino": 2.1}}
+        >>> draw_bars(groups, label="times as fast", line=1.0, size=(240, 400)).shape
+        (240, 400, 3)
     """
     height, width = size
     canvas = np.full((height, width, 3), 255, np.uint8)

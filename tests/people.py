@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
+from hgzoo.pictures import DEMO
 from hgzoo.skeletons import SKELETONS
 
 
@@ -115,6 +117,15 @@ def write_coco(root: Path, *, number: int = 6, width: int = 90, height: int = 12
     path = folder / "annotations" / "person_keypoints_val2017.json"
     path.write_text(json.dumps(table), encoding="utf-8")
     return xy
+
+
+def write_example_folder(folder: Path) -> None:
+    """Write what the examples of the pages and docstrings find where they run."""
+    write_coco(folder, number=6)
+    (folder / "coco" / "val2017").rename(folder / "pictures")
+    annotations = folder / "coco" / "annotations" / "person_keypoints_val2017.json"
+    annotations.rename(folder / "my_coco.json")
+    shutil.copy(DEMO, folder / "photo.jpg")
 
 
 def structs(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:

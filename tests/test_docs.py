@@ -1,7 +1,6 @@
 """What README and docs say is what the code does."""
 
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,7 @@ from hgzoo import checkpoints, engine, sources
 from hgzoo.cli import main
 from hgzoo.config import Recipe, Weights
 from hgzoo.factory import model_card
-from hgzoo.pictures import DEMO
-from tests.people import write_coco
+from tests.people import write_example_folder
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -66,11 +64,7 @@ def test_every_example_runs(
 ) -> None:
     monkeypatch.setattr(sources, "fetch", stand_in(tmp_path))
     monkeypatch.setattr(engine, "fit", short(engine.fit))
-    write_coco(tmp_path, number=6)
-    (tmp_path / "coco" / "val2017").rename(tmp_path / "pictures")
-    annotations = tmp_path / "coco" / "annotations" / "person_keypoints_val2017.json"
-    annotations.rename(tmp_path / "my_coco.json")
-    shutil.copy(DEMO, tmp_path / "photo.jpg")
+    write_example_folder(tmp_path)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, where, "exec"), {})
 

@@ -23,6 +23,15 @@ class Hourglass(nn.Module):
     Shape:
         - Input: [B, C, H, W], H and W divisible by 2**depth
         - Output: [B, C, H, W]
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.blocks import Hourglass, PreActBottleneck
+        >>> hourglass = Hourglass(depth=3, make_block=lambda: PreActBottleneck(8, 8))
+        >>> hourglass(torch.zeros(1, 8, 16, 24)).shape
+        torch.Size([1, 8, 16, 24])
+        >>> [list(feats.shape[-2:]) for feats in hourglass.pyramid(torch.zeros(1, 8, 16, 24))]
+        [[2, 3], [4, 6], [8, 12], [16, 24]]
     """
 
     def __init__(self, depth: int, make_block: MakeBlock) -> None:
@@ -57,5 +66,11 @@ def add_upsampled(high: Tensor, low: Tensor) -> Tensor:
 
     Returns:
         [B, C, H, W].
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.blocks import add_upsampled
+        >>> add_upsampled(torch.zeros(1, 1, 2, 4), torch.tensor([[[[1.0, 2.0]]]]))[0, 0].tolist()
+        [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
     """
     return high + interpolate(low, scale_factor=2.0, mode="nearest")

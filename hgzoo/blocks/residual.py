@@ -27,6 +27,16 @@ class PreActBottleneck(nn.Module):
     Shape:
         - Input: [B, in_channels, H, W]
         - Output: [B, out_channels, H, W]
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.blocks import PreActBottleneck
+        >>> PreActBottleneck(8, 16)(torch.zeros(1, 8, 4, 4)).shape
+        torch.Size([1, 16, 4, 4])
+        >>> PreActBottleneck(8, 16).skip
+        Conv2d(8, 16, kernel_size=(1, 1), stride=(1, 1))
+        >>> PreActBottleneck(16, 16).skip
+        Identity()
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -62,6 +72,14 @@ class Residuals(nn.Sequential):
     Shape:
         - Input: what the first takes
         - Output: what the last gives
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.blocks import PreActBottleneck, Residuals
+        >>> residuals = Residuals(PreActBottleneck(8, 16), PreActBottleneck(16, 16))
+        >>> residuals.grad_checkpointing = True  # less memory in training, the same gradients
+        >>> residuals(torch.zeros(1, 8, 4, 4)).shape
+        torch.Size([1, 16, 4, 4])
     """
 
     def __init__(self, *blocks: nn.Module) -> None:
@@ -86,6 +104,13 @@ def run_block(block: nn.Module, x: Tensor, *, forget: bool) -> Tensor:
 
     Returns:
         The block's output.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from hgzoo.blocks.residual import run_block
+        >>> run_block(nn.ReLU(), torch.tensor([-1.0, 2.0]), forget=True).tolist()
+        [0.0, 2.0]
     """
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

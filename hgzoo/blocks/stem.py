@@ -27,6 +27,13 @@ class Stem(nn.Module):
     Shape:
         - Input: [B, in_channels, H, W], H and W divisible by 4
         - Output: [B, channels[3], H/4, W/4]
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.blocks import PreActBottleneck, Stem
+        >>> stem = Stem(3, (4, 8, 8, 16), PreActBottleneck)
+        >>> stem(torch.zeros(1, 3, 64, 48)).shape
+        torch.Size([1, 16, 16, 12])
     """
 
     def __init__(

@@ -21,6 +21,15 @@ class SupervisionHead(nn.Module):
     Shape:
         - Input: [B, in_channels, H, W]
         - Output: features [B, in_channels, H, W] and heatmaps [B, K, H, W]
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from hgzoo.blocks import SupervisionHead
+        >>> head = SupervisionHead(8, num_keypoints=5, make_block=nn.Identity)
+        >>> feats, heatmaps = head(torch.zeros(1, 8, 16, 12))
+        >>> feats.shape, heatmaps.shape
+        (torch.Size([1, 8, 16, 12]), torch.Size([1, 5, 16, 12]))
     """
 
     def __init__(self, in_channels: int, num_keypoints: int, make_block: MakeBlock) -> None:
@@ -46,6 +55,14 @@ class Feedback(nn.Module):
     Shape:
         - Input: x and feats [B, channels, H, W], heatmaps [B, K, H, W]
         - Output: [B, channels, H, W], the next stack's input
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.blocks import Feedback
+        >>> feedback = Feedback(8, num_keypoints=5)
+        >>> x, feats, heatmaps = (torch.zeros(1, channels, 16, 12) for channels in (8, 8, 5))
+        >>> feedback(x, feats, heatmaps).shape
+        torch.Size([1, 8, 16, 12])
     """
 
     def __init__(self, channels: int, num_keypoints: int) -> None:

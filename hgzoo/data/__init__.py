@@ -83,6 +83,16 @@ def find(name: str, part: str) -> tuple[Dataset, ReadSamples]:
     Raises:
         UnknownNameError: There is no such dataset.
         ConfigError: It has no such part.
+
+    Examples:
+        >>> from hgzoo.data import find
+        >>> dataset, read = find("mpii", "validation")
+        >>> dataset.metric, dataset.threshold, dataset.skeleton.num_keypoints
+        ('pckh', 0.5, 16)
+        >>> find("lspet", "validation")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.ConfigError: lspet has no validation part; coco, flic, lsp, mpii have
     """
     if name not in DATASETS:
         raise UnknownNameError("dataset", name, DATASETS)

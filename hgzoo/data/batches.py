@@ -20,6 +20,12 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         seed: Of the order.
         part: Of the processes that share each batch out, which one this is, from 0.
         parts: How many processes there are; together they see what one would see alone.
+
+    Examples:
+        >>> from hgzoo.data import EpochBatches
+        >>> batches = EpochBatches([1, 2, 1], batch_size=2, seed=0)  # the second one twice
+        >>> len(batches), sorted(index for batch in batches for _, index in batch)
+        (2, [0, 1, 1, 2])
     """
 
     def __init__(

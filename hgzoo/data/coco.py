@@ -138,6 +138,13 @@ def read_coco(path: Path, images: Path, *, category: str = "") -> tuple[list[Sam
         DataError: The file is missing or damaged, or an annotation has another number of
             keypoints.
         UnknownNameError: There is no such category.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.data import read_coco
+        >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> len(samples), skeleton.name, samples[0].keypoints.shape
+        (6, 'coco', (17, 2))
     """
     content = read_annotations(path, category=category)
     crowd = Counter(one.image for one in content.people)

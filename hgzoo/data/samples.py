@@ -69,6 +69,15 @@ def sample_from_keypoints(
 
     Raises:
         DataError: Fewer than two visible keypoints, or all at one place.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from hgzoo.data import sample_from_keypoints
+        >>> xy = np.array([[10.0, 20.0], [30.0, 220.0]])
+        >>> sample = sample_from_keypoints(Path("photo.jpg"), xy, np.array([True, True]))
+        >>> sample.center, sample.scale
+        ((20.0, 120.0), 1.0)
     """
     seen = keypoints[visible]
     extent = float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
@@ -95,6 +104,15 @@ def usable(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
     Returns:
         The people whose picture is there and who have a keypoint, and what is wrong with the
         others, a line each.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.data import read_coco, usable
+        >>> samples, _ = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> elsewhere, _ = read_coco(Path("my_coco.json"), Path("elsewhere"))
+        >>> good, problems = usable([*samples, *elsewhere])
+        >>> len(good), len(problems)
+        (6, 6)
     """
     good, problems = [], []
     there = {path: path.is_file() for path in {sample.path for sample in samples}}
@@ -122,6 +140,14 @@ def inspect(samples: Sequence[Sample]) -> tuple[dict[Path, tuple[int, int]], lis
     Returns:
         (height, width) of each picture that can be read; and a line for each that cannot, for
         each person whose middle lies outside, and for each person with keypoints outside.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.data import inspect, read_coco
+        >>> samples, _ = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> sizes, doubts = inspect(samples)
+        >>> set(sizes.values()), doubts
+        ({(120, 90)}, [])
     """
     sizes: dict[Path, tuple[int, int]] = {}
     doubts = []

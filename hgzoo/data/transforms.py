@@ -28,6 +28,17 @@ class Batch(NamedTuple):
         keypoints: (x, y), [B, K, 2], crop pixels, float32.
         visible: Annotated, usable and inside the crop, [B, K] bool.
         index: Which samples they are, [B].
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import torch
+        >>> from hgzoo.config import InputSpec
+        >>> from hgzoo.data import Crops, loader, read_coco
+        >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), flip_index=skeleton.flip_index)
+        >>> batch = next(iter(loader(crops, [[(0, 0), (0, 1)]]))).to(torch.device("cpu"))
+        >>> batch.images.shape, batch.keypoints.shape, batch.index.tolist()
+        (torch.Size([2, 3, 128, 128]), torch.Size([2, 17, 2]), [0, 1])
     """
 
     images: Tensor
@@ -55,6 +66,16 @@ class Crops(Dataset[Item]):
         flip_index: `Skeleton.flip_index`.
         augment: Random changes; None shows every person as annotated.
         seed: Of the random changes.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.config import InputSpec
+        >>> from hgzoo.data import Crops, read_coco
+        >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), flip_index=skeleton.flip_index)
+        >>> image, xy, visible, index = crops[0, 3]
+        >>> image.shape, xy.shape, int(visible.sum()), index
+        ((128, 128, 3), (17, 2), 16, 3)
     """
 
     def __init__(
@@ -122,6 +143,16 @@ def loader(
 
     With workers, OpenCV's own threads are switched off in this process: a forked worker would wait
     forever for threads that the fork did not copy.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.config import InputSpec
+        >>> from hgzoo.data import Crops, EpochBatches, loader, read_coco
+        >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), flip_index=skeleton.flip_index)
+        >>> order = EpochBatches([1] * len(samples), batch_size=3, seed=0)
+        >>> [batch.images.shape[0] for batch in loader(crops, order)]
+        [3, 3]
     """
     if workers:
         cv2.setNumThreads(0)
@@ -141,7 +172,17 @@ def _leave_signals_alone(worker: int) -> None:
 
 
 def crop_of(sample: Sample, spec: InputSpec) -> Crop:
-    """Show a person as a network expects it: upright, centered, padded."""
+    """Show a person as a network expects it: upright, centered, padded.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.config import InputSpec
+        >>> from hgzoo.data import crop_of, read_coco
+        >>> samples, _ = read_coco(Path("my_coco.json"), Path("pictures"))
+        >>> crop = crop_of(samples[0], InputSpec(size=(128, 128)))
+        >>> crop.size, crop.center == samples[0].center, crop.rotation
+        ((128, 128), True, 0.0)
+    """
     return Crop.from_center_scale(sample.center, sample.scale * spec.box_padding, size=spec.size)
 
 
