@@ -12,8 +12,9 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-from hgzoo.pictures import DEMO
+from hgzoo.pictures import DEMO, load
 from hgzoo.skeletons import SKELETONS
+from hgzoo.videos import Recorder
 
 
 def keypoints(number: int, *, width: int, height: int) -> np.ndarray:
@@ -126,6 +127,9 @@ def write_example_folder(folder: Path) -> None:
     annotations = folder / "coco" / "annotations" / "person_keypoints_val2017.json"
     annotations.rename(folder / "my_coco.json")
     shutil.copy(DEMO, folder / "photo.jpg")
+    with Recorder(folder / "clip.mp4", fps=25.0) as video:
+        for _ in range(3):
+            video.write(load(DEMO))
 
 
 def structs(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What README and docs say is what the code does."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ import pytest
 import hgzoo
 from docs.make import pages
 from docs.make.__main__ import changed
-from hgzoo import checkpoints, engine, sources
+from hgzoo import checkpoints, convert, engine, sources
+from hgzoo.blocks import RESIDUALS
 from hgzoo.cli import main
 from hgzoo.config import Recipe, Weights
+from hgzoo.data import DATASETS
+from hgzoo.decoders import DECODERS
 from hgzoo.factory import model_card
 from tests.people import write_example_folder
 
@@ -58,6 +61,19 @@ def short(fit: Callable[..., Any]) -> Callable[..., Any]:
     return fitted
 
 
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the tables that examples add to back as they were."""
+    monkeypatch.setattr(convert, "LAYOUTS", convert.LAYOUTS)
+    known: tuple[dict[str, Any], ...] = (RESIDUALS, DATASETS, DECODERS)
+    before = [dict(table) for table in known]
+    yield
+    for table, content in zip(known, before, strict=True):
+        table.clear()
+        table.update(content)
+
+
+@pytest.mark.usefixtures("tables")
 @pytest.mark.parametrize(("where", "code"), python_blocks(), ids=lambda value: value[:20])
 def test_every_example_runs(
     where: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,6 +7,7 @@ that it defines and tells of.
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache, partial
 from pathlib import Path
 
@@ -102,6 +103,13 @@ def tree() -> str:
     return "\n".join(lines)
 
 
+def layers() -> str:
+    """Return the import contract as pyproject.toml has it, the highest line first."""
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = content["tool"]["importlinter"]["contracts"]
+    return "\n".join(["```text", *contract["layers"], "```"])
+
+
 def _order(path: Path) -> tuple[str, ...]:
     """Put a package before its modules, and all by name."""
     return tuple("" if part == "__init__.py" else part.removesuffix(".py") for part in path.parts)
@@ -116,4 +124,7 @@ WHOLE: dict[str, Make] = {
     },
 }
 
-PARTS: dict[tuple[str, str], Make] = {}
+PARTS: dict[tuple[str, str], Make] = {
+    ("docs/contributing.md", "tree"): tree,
+    ("docs/contributing.md", "layers"): layers,
+}

@@ -11,6 +11,7 @@ from hgzoo.benchmark.networks import (
     Speed,
     Way,
     ceiling_reached,
+    in_turns,
     make,
     speeds,
     ways,
@@ -51,8 +52,10 @@ from hgzoo.benchmark.subjects import (
     subject,
     training_crops,
 )
+from hgzoo.benchmark.variants import BASE, Variant, variant_speeds
 
 __all__ = [
+    "BASE",
     "BASELINE",
     "CALIBRATION",
     "CEILINGS",
@@ -78,6 +81,7 @@ __all__ = [
     "Step",
     "Subject",
     "Timed",
+    "Variant",
     "Way",
     "WayFound",
     "allocator",
@@ -89,6 +93,7 @@ __all__ = [
     "demo_crops",
     "has_lsp_keypoints",
     "in_scenes",
+    "in_turns",
     "judged",
     "keeping_process",
     "live_bytes",
@@ -104,6 +109,7 @@ __all__ = [
     "subject",
     "times_faster",
     "training_crops",
+    "variant_speeds",
     "ways",
     "write_people",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from statistics import median
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from hgzoo.model import StackedHourglass
 from hgzoo.normalization import to_tensor
 from hgzoo.progress import bar
 from hgzoo.run import Options
+
+K = TypeVar("K")
 
 NEEDED = {
     "torch": ("torch",),
@@ -251,7 +253,7 @@ def speeds(
         **{way: partial(network, images) for way, network in networks.items()},
         **{way: Product(dtype) for way, dtype in CEILINGS.items()},
     }
-    seconds = _turns(calls, f"{one.name}: batch {batch}", repeats=repeats, progress=progress)
+    seconds = in_turns(calls, f"{one.name}: batch {batch}", repeats=repeats, progress=progress)
     work = 2 * one.macs * batch
     return [
         Speed(
@@ -266,19 +268,26 @@ def speeds(
 
 
 @torch.inference_mode()
-def _turns(
-    calls: Mapping[Way, Callable[[], object]], text: str, *, repeats: int, progress: bool
-) -> dict[Way, list[float]]:
-    """Return the seconds of a call in every round but the first."""
+def in_turns(
+    calls: Mapping[K, Callable[[], object]], text: str, *, repeats: int, progress: bool
+) -> dict[K, list[float]]:
+    """Return the seconds of a call in every round but the first.
+
+    Args:
+        calls: What takes turns, by any name.
+        text: Of the progress bar.
+        repeats: Rounds that count.
+        progress: Show it.
+    """
     number = dict.fromkeys(calls, 1)
-    seconds: dict[Way, list[float]] = {way: [] for way in calls}
-    turns = [(turn, way) for turn in range(repeats + 1) for way in calls]
-    for turn, way in bar(turns, text, show=progress, unit="turn"):
+    seconds: dict[K, list[float]] = {name: [] for name in calls}
+    turns = [(turn, name) for turn in range(repeats + 1) for name in calls]
+    for turn, name in bar(turns, text, show=progress, unit="turn"):
         time.sleep(PAUSE)
-        taken = _seconds(calls[way], number[way])
-        number[way] = max(1, round(TURN / taken))
+        taken = _seconds(calls[name], number[name])
+        number[name] = max(1, round(TURN / taken))
         if turn:
-            seconds[way].append(taken)
+            seconds[name].append(taken)
     return seconds
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli import anytime, speed
+from hgzoo.cli import anytime, speed, variants
 from hgzoo.cli.shared import add_quiet, command, set_threads, whole_numbers
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
@@ -84,6 +84,7 @@ def add_commands(commands: Any) -> None:
     add("--json", metavar="FILE", help="write the figures there")
     add_quiet(parser)
     speed.add_commands(parts)
+    variants.add_commands(parts)
 
 
 def _decoders(options: argparse.Namespace) -> int:
