@@ -64,8 +64,10 @@ def argmax(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         heatmaps: Heights, [B, K, H, W], any range.
 
     Returns:
-        xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
-        score: Height of each peak, [B, K], in the heatmaps' own unit.
+        Two tensors:
+
+        - xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
+        - score: Height of each peak, [B, K], in the heatmaps' own unit.
 
     Examples:
         >>> import torch
@@ -92,8 +94,10 @@ def quarter_offset(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         heatmaps: Heights, [B, K, H, W], any range.
 
     Returns:
-        xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
-        score: Height of each peak, [B, K], in the heatmaps' own unit.
+        Two tensors:
+
+        - xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
+        - score: Height of each peak, [B, K], in the heatmaps' own unit.
 
     Examples:
         >>> import torch
@@ -122,8 +126,10 @@ def taylor(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         heatmaps: Heights, [B, K, H, W], any range; what is below 1e-10 counts as 1e-10.
 
     Returns:
-        xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
-        score: Height of each peak, [B, K], in the heatmaps' own unit.
+        Two tensors:
+
+        - xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
+        - score: Height of each peak, [B, K], in the heatmaps' own unit.
 
     Examples:
         >>> import torch
@@ -159,8 +165,10 @@ def soft_argmax(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         heatmaps: Heights, [B, K, H, W], any range.
 
     Returns:
-        xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
-        score: Height of each peak, [B, K], in the heatmaps' own unit.
+        Two tensors:
+
+        - xy: Keypoints (x, y), [B, K, 2], heatmap pixels, float32.
+        - score: Height of each peak, [B, K], in the heatmaps' own unit.
 
     Examples:
         >>> import torch

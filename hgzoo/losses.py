@@ -109,8 +109,10 @@ def stacked(
         hard_keypoints: Count only so many keypoints of largest loss in each picture; 0 for all.
 
     Returns:
-        sum: Over stacks and keypoints that count, a scalar.
-        number: How many keypoints count, a scalar, float32.
+        Two tensors:
+
+        - sum: Over stacks and keypoints that count, a scalar.
+        - number: How many keypoints count, a scalar, float32.
 
     Raises:
         ConfigError: "zero" with a loss over distributions, which have no empty heatmap.

@@ -269,8 +269,10 @@ def precision_recall(scores: Floats, positive: Bools) -> tuple[Floats, Floats]:
         positive: [N], at least one.
 
     Returns:
-        precision: One number for each different score, from the highest down, 0..1.
-        recall: The same, 0..1.
+        Two arrays:
+
+        - precision: One number for each different score, from the highest down, 0..1.
+        - recall: The same, 0..1.
 
     Raises:
         InputError: There is no positive one.

@@ -21,12 +21,11 @@ SPEED = PurePosixPath("docs/results/relative_speed.json")
 """Written by `hgzoo benchmark zoo --json`."""
 
 SIZES_HEAD = """\
-| variant | stacks | features | residuals a place | input | keypoints | parameters | \
-10⁹ multiplications | times hg2's seconds |
+| variant | stacks | features | residuals | input | keypoints | parameters | 10⁹ products | time |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 WEIGHTS_HEAD = """\
-| weights | keypoints | how they come | licence | measured here | reported by others |
+| weights | keypoints | from | licence | measured here | reported by others |
 | --- | --- | --- | --- | --- | --- |"""
 
 
@@ -92,7 +91,7 @@ def _weights(recipe: Recipe, tag: str, one: Weights) -> str:
     cells = (
         f"[{name}](models/{name}.md)",
         f"{recipe.model.num_keypoints}, {recipe.output.skeleton.name}",
-        "with the package" if one.file else "fetched from their authors when first asked for",
+        "the package" if one.file else "their authors",
         one.spdx,
         "; ".join(measured) or "nothing",
         "; ".join(reported) or "nothing",
