@@ -1,14 +1,20 @@
-/* What the theme leaves out for those who do not use a mouse or a screen: a name for the search,
-   code boxes that the keyboard can scroll, and no landmark for every copy button. */
+/* What the theme leaves out for those who do not use a mouse or a screen: a name for the search
+   and for each code box's buttons, and code that the keyboard can scroll. */
 
 document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
 
-for (const code of document.querySelectorAll("pre > code")) {
-  code.tabIndex = 0;
-}
+const complete = () => {
+  document.querySelectorAll(".md-code__nav:not([aria-label])").forEach((nav) => {
+    nav.setAttribute("aria-label", `Code ${nav.closest("pre")?.id ?? ""}`);
+  });
+  document.querySelectorAll("pre > code:not([tabindex])").forEach((code) => {
+    code.tabIndex = 0;
+  });
+};
 
-new MutationObserver(() => {
-  for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) {
-    nav.setAttribute("role", "group");
-  }
-}).observe(document.body, { childList: true, subtree: true });
+complete();
+new MutationObserver(complete).observe(document.body, {
+  attributeFilter: ["tabindex"],
+  childList: true,
+  subtree: true,
+});
