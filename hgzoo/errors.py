@@ -1,15 +1,17 @@
 """Every error that hgzoo raises on purpose.
 
-HgzooError
-├── ConfigError          a recipe or an argument that cannot be used
-│   └── UnknownNameError a name that stands in no table; the message tells the near ones
-│       └── UnknownArgumentError  a keyword that a function does not take
-├── InputError           a picture, box or tensor that cannot be used
-├── OutputError          a file that cannot be written
-├── DataError            a dataset folder that is missing or damaged
-├── WeightsError         weights that are missing, damaged or of another shape
-│   └── DownloadError    an address that did not give the file
-└── MissingExtraError    an optional package that is not installed
+Whoever catches one catches those under it:
+
+    HgzooError
+    ├── ConfigError          a recipe or an argument that cannot be used
+    │   └── UnknownNameError a name that stands in no table; the message tells the near ones
+    │       └── UnknownArgumentError  a keyword that a function does not take
+    ├── InputError           a picture, box or tensor that cannot be used
+    ├── OutputError          a file that cannot be written
+    ├── DataError            a dataset folder that is missing or damaged
+    ├── WeightsError         weights that are missing, damaged or of another shape
+    │   └── DownloadError    an address that did not give the file
+    └── MissingExtraError    an optional package that is not installed
 """
 
 from __future__ import annotations
