@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 
-from docs.make import cards, decoding, results, zoo
+from docs.make import anatomy, cards, decoding, paper, results, zoo
 from docs.make.pages import current, stale, write
 
-MAKERS = (cards, decoding, results, zoo)
+MAKERS = (anatomy, cards, decoding, paper, results, zoo)
 
 
 def changed() -> list[tuple[str, str]]:
