@@ -341,6 +341,7 @@ def test_evaluate_judges_mpii_by_the_head(
     assert "stack 2" in captured.out
     assert "1 of 5 people are left out" in captured.err
     figures = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert (figures["flip"], figures["decoder"]) == (True, "quarter_offset")
     assert len(figures["stacks"]) == 2
     assert figures["stacks"][1] == pytest.approx(figures["means"]["16 pooled"])
     assert main([*command[:-1], "lsp"]) == 1

@@ -283,6 +283,38 @@ def test_judging_knows_a_perfect_network(
     assert report.groups["wrist"] == pytest.approx(100 * near[:, [6, 11]].mean())
 
 
+def test_a_report_tells_stacks_company_and_annotation_apart(
+    people: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right in the last stack alone, for people alone; empty where a keypoint is not annotated."""
+    from hgzoo.data import crop_of
+    from hgzoo.geometry import crop_to_heatmap
+    from hgzoo.targets import gaussian
+
+    model = network(replace(RECIPE, output=replace(RECIPE.output, heatmaps="heights")))
+    people = [
+        replace(
+            person,
+            others=index % 2,
+            visible=person.visible & ((np.arange(14) > 0) | (index % 3 > 0)),
+        )
+        for index, person in enumerate(people)
+    ]
+    crops = np.stack([crop_of(p, RECIPE.input).to_crop(p.keypoints) for p in people])
+    drawn = gaussian(crop_to_heatmap(torch.from_numpy(crops).float(), 4), (8, 12), 0.7)
+    drawn *= torch.from_numpy(np.stack([person.visible for person in people]))[..., None, None]
+    last = drawn * torch.tensor([1.0 - person.others for person in people])[:, None, None, None]
+    monkeypatch.setattr(model, "forward", lambda images: [torch.zeros_like(drawn), last])
+    report = engine.evaluate(model, people, EvalConfig(flip=False), options=QUIET)
+    assert report.stacks[0] < report.stacks[1]
+    assert report.stacks[1] == report.score.means["14 pooled"]
+    assert report.company["among others"] < report.company["alone"]
+    assert report.annotated.keys() == {"right_ankle"}
+    monkeypatch.setattr(model, "forward", lambda images: [drawn, drawn])
+    report = engine.evaluate(model, people, EvalConfig(flip=False), options=QUIET)
+    assert report.annotated == {"right_ankle": 100.0}
+
+
 def test_judging_needs_people_and_a_torso(people: list[Sample]) -> None:
     with pytest.raises(ConfigError, match="nobody to judge"):
         engine.evaluate(network(RECIPE), [], EvalConfig(), options=QUIET)

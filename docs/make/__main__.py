@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 
-from docs.make import cards, reference, zoo
+from docs.make import anatomy, cards, decoding, paper, reference, results, zoo
 from docs.make.pages import current, stale, write
 
-MAKERS = (cards, reference, zoo)
+MAKERS = (anatomy, cards, decoding, paper, reference, results, zoo)
 
 
 def changed() -> list[tuple[str, str]]:

@@ -149,6 +149,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             "model": str(options.model),
             "dataset": options.dataset,
             "flip": config.flip,
+            "decoder": options.decoder or model.output.decoder,
             **asdict(report.score),
             **{name: getattr(report, name) for name in ("stacks", "company", "annotated")},
             **({"oks": asdict(found)} if found else {}),
