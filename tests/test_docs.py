@@ -1,6 +1,7 @@
 """What README and docs say is what the code does."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ import hgzoo
 from docs.make import pages
 from docs.make.__main__ import changed
 from hgzoo import checkpoints, engine, sources
-from hgzoo.cli import main
+from hgzoo.cli import main, parser
 from hgzoo.config import Recipe, Weights
 from hgzoo.factory import model_card
 from hgzoo.pictures import DEMO
@@ -34,6 +35,53 @@ def python_blocks() -> list[tuple[str, str]]:
             r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
         )
     ]
+
+
+def console_commands() -> list[tuple[str, list[str]]]:
+    """Return every command line of ours in a console block: where it stands, and its words."""
+    found = []
+    for page in PAGES:
+        for block in re.finditer(
+            r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+        ):
+            for line in block[1].replace("\\\n", " ").splitlines():
+                found += [(page.name, words) for words in our_words(line)]
+    return found
+
+
+def our_words(line: str) -> list[list[str]]:
+    """Return what follows `hgzoo` in each command of a line, also behind a launcher's `-m`."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;")
+    lexer.whitespace_split = True
+    commands: list[list[str]] = [[]]
+    for word in lexer:
+        if set(word) <= set("&|;"):
+            commands.append([])
+        elif commands[-1] or not re.fullmatch(r"[A-Z_]+=.*", word):
+            commands[-1].append(word)
+    ours = []
+    for words in commands:
+        if words and Path(words[0]).name == "hgzoo":
+            ours.append(words[1:])
+        elif ["-m", "hgzoo"] in [words[i : i + 2] for i in range(len(words))]:
+            ours.append(words[words.index("hgzoo") + 1 :])
+    return ours
+
+
+def inline_commands() -> list[tuple[str, list[str]]]:
+    """Return the commands of ours that sentences name; they may leave words out."""
+    return [
+        (page.name, " ".join(command.split()).split())
+        for page in PAGES
+        for command in re.findall(
+            r"`hgzoo\s+([a-z][^`|]*)`",
+            re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL),
+        )
+    ]
+
+
+def short_id(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else " ".join(value)[:40]
 
 
 def stand_in(folder: Path) -> Callable[..., Path]:
@@ -77,6 +125,38 @@ def test_every_example_runs(
 
 def test_the_readme_has_examples() -> None:
     assert sum(where.startswith("README") for where, _ in python_blocks()) >= 3
+
+
+@pytest.mark.parametrize(("where", "words"), console_commands(), ids=short_id)
+def test_every_command_can_be_typed(
+    where: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        parser().parse_args(words)
+    except SystemExit:
+        pytest.fail(f"{where}: {capsys.readouterr().err}")
+
+
+@pytest.mark.parametrize(("where", "words"), inline_commands(), ids=short_id)
+def test_every_option_in_a_sentence_exists(
+    where: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [word.partition("=")[0] for word in words if word.startswith("--")]
+    before = words[: words.index(options[0])] if options else words
+    with pytest.raises(SystemExit) as left:
+        parser().parse_args([*before, "--help"])
+    shown = capsys.readouterr()
+    assert left.value.code == 0, f"{where}: {shown.err}"
+    assert sorted(set(options) - set(re.findall(r"--[a-z-]+", shown.out))) == []
+
+
+def test_our_words_are_found_behind_other_commands() -> None:
+    assert our_words("A=1 hgzoo list && x/bin/hgzoo info 'hg 8' # why") == [
+        ["list"],
+        ["info", "hg 8"],
+    ]
+    assert our_words("torchrun --nproc-per-node 4 -m hgzoo train hg8") == [["train", "hg8"]]
+    assert our_words('pip install "hgzoo[train]" hgzoo; cd hgzoo') == []
 
 
 def test_what_the_pages_take_from_the_code_is_current() -> None:
