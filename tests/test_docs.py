@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import hgzoo
-from docs.make import pages
+from docs.make import notebooks, pages
 from docs.make.__main__ import changed
 from hgzoo import checkpoints, engine, sources
 from hgzoo.cli import main, parser
@@ -31,6 +31,7 @@ def python_blocks() -> list[tuple[str, str]]:
             block[1],
         )
         for page in PAGES
+        if page.relative_to(ROOT).as_posix() not in notebooks.WHOLE  # whose blocks go together
         for block in re.finditer(
             r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
         )

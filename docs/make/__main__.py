@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 
-from docs.make import cards, zoo
+from docs.make import cards, notebooks, zoo
 from docs.make.pages import current, stale, write
 
-MAKERS = (cards, zoo)
+MAKERS = (cards, notebooks, zoo)
 
 
 def changed() -> list[tuple[str, str]]:
