@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from hgzoo import checkpoints, engine, factory, processes
 from hgzoo.config import AugmentConfig, EvalConfig, Recipe, TrainConfig
@@ -81,9 +82,11 @@ def prepare(
         WeightsError: There are no such weights.
         ConfigError: So many stacks cannot be frozen.
     """
-    model = factory.create_model(
-        name, pretrained=True, num_keypoints=skeleton.num_keypoints, cache_dir=cache_dir
-    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(train.seed)  # of the new heads
+        model = factory.create_model(
+            name, pretrained=True, num_keypoints=skeleton.num_keypoints, cache_dir=cache_dir
+        )
     model.output = replace(model.output, skeleton=skeleton)
     if frozen_stacks is not None:
         model.freeze(frozen_stacks)
