@@ -24,6 +24,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+OTHER_LANGUAGES = ("bibtex", "console", "dockerfile", "json", "matlab", "text", "toml")
+
+
 def python_blocks() -> list[tuple[str, str]]:
     return [
         (
@@ -122,6 +125,16 @@ def test_every_example_runs(
     shutil.copy(DEMO, tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, where, "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_that_is_not_run_has_a_reason(page: Path) -> None:
+    """Such a block is marked "py", and the paragraph below says why in brackets."""
+    text = page.read_text(encoding="utf-8")
+    fences = re.findall(r"^```(\w+)$", text, re.MULTILINE)
+    assert set(fences) <= {"python", "py", *OTHER_LANGUAGES}
+    reasons = re.findall(r"^```py\n.*?^```\n\n\(It is not run .*?because", text, re.DOTALL | re.M)
+    assert len(reasons) == fences.count("py")
 
 
 def test_the_readme_has_examples() -> None:
