@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 
-from docs.make import cards, keys, notebooks, printed, zoo
+from docs.make import cards, keys, notebooks, printed, terms, zoo
 from docs.make.pages import current, stale, write
 
-MAKERS = (cards, keys, notebooks, printed, zoo)
+MAKERS = (cards, keys, notebooks, printed, terms, zoo)
 
 
 def changed() -> list[tuple[str, str]]:
