@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import hgzoo
 from docs.make import notebooks, pages
 from docs.make.__main__ import changed
-from hgzoo import checkpoints, engine, sources
+from hgzoo import checkpoints, engine, recipes, sources
 from hgzoo.cli import main, parser
 from hgzoo.config import Recipe, Weights
 from hgzoo.factory import model_card
@@ -135,6 +136,18 @@ def test_python_that_is_not_run_has_a_reason(page: Path) -> None:
     assert set(fences) <= {"python", "py", *OTHER_LANGUAGES}
     reasons = re.findall(r"^```py\n.*?^```\n\n\(It is not run .*?because", text, re.DOTALL | re.M)
     assert len(reasons) == fences.count("py")
+
+
+def test_recipes_in_pages_can_be_read() -> None:
+    blocks = [
+        block
+        for page in PAGES
+        for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    whole, parts = next(b for b in blocks if "summary" in b), [b for b in blocks if "[" in b]
+    tables = [tomllib.loads(whole), *map(tomllib.loads, parts)]
+    for table in tables:
+        recipes.from_table(Recipe, {"name": "own", **tables[0], **table}, where="a page")
 
 
 def test_the_readme_has_examples() -> None:

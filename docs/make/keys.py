@@ -13,7 +13,7 @@ from docs.make.pages import Make
 from hgzoo import config
 from hgzoo.skeletons import Skeleton
 
-HEAD = "| key | where nothing is said | what |\n| --- | --- | --- |"
+HEAD = "| key | default | what |\n| --- | --- | --- |"
 
 RECORDS = {
     "model": config.ModelConfig,
