@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from hgzoo import checkpoints, engine, factory, processes
 from hgzoo.config import AugmentConfig, EvalConfig, Recipe, TrainConfig
@@ -100,9 +101,11 @@ def prepare(
         >>> any(parameter.requires_grad for parameter in model.stem.parameters())
         False
     """
-    model = factory.create_model(
-        name, pretrained=True, num_keypoints=skeleton.num_keypoints, cache_dir=cache_dir
-    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(train.seed)  # of the new heads
+        model = factory.create_model(
+            name, pretrained=True, num_keypoints=skeleton.num_keypoints, cache_dir=cache_dir
+        )
     model.output = replace(model.output, skeleton=skeleton)
     if frozen_stacks is not None:
         model.freeze(frozen_stacks)

@@ -154,5 +154,8 @@ def _checked(array: NDArray[np.uint8]) -> RGB:
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] != 3 or not array.size:
-        raise InputError(f"a picture must be RGB [H, W, 3] and not empty, got {list(array.shape)}")
+        alpha = "; leave the alpha out: picture[..., :3]" if array.shape[2:] == (4,) else ""
+        raise InputError(
+            f"a picture must be RGB [H, W, 3] and not empty, got {list(array.shape)}{alpha}"
+        )
     return np.ascontiguousarray(array)

@@ -182,3 +182,16 @@ def test_it_is_shown_on_real_people(assets: Path, tmp_path: Path) -> None:
     (pose,) = hgzoo.Predictor(tmp_path)(folder / "000000000785.jpg")
     assert pose.names[0] == "nose"
     assert len(pose.names) == 17
+
+
+def test_new_heads_are_the_seeds(triangles: Path, base: Path) -> None:
+    """Whatever else drew random numbers before, and in every process of several."""
+    _, skeleton = read_coco(triangles / "own.json", triangles / "pictures")
+
+    def head(seed: int) -> torch.Tensor:
+        torch.rand(seed + 7)
+        model = prepare(base, skeleton, train=replace(FINETUNE, seed=seed))[1]
+        return model.heads[0].heatmaps.weight
+
+    assert torch.equal(head(1), head(1))
+    assert not torch.equal(head(1), head(2))

@@ -168,3 +168,8 @@ def test_a_pictures_size_is_that_of_the_upright_picture(tmp_path: Path, orientat
     exif[0x0112] = orientation
     picture.save(tmp_path / "a.jpg", exif=exif)
     assert pictures.size_of(tmp_path / "a.jpg") == pictures.load(tmp_path / "a.jpg").shape[:2]
+
+
+def test_an_array_with_alpha_is_told_what_to_leave_out() -> None:
+    with pytest.raises(InputError, match=r"picture\[\.\.\., :3\]"):
+        pictures.load(np.zeros((4, 6, 4), np.uint8))

@@ -11,10 +11,34 @@ from __future__ import annotations
 
 import sys
 
-from docs.make import anatomy, cards, decoding, paper, reference, results, zoo
+from docs.make import (
+    anatomy,
+    cards,
+    decoding,
+    keys,
+    notebooks,
+    paper,
+    printed,
+    reference,
+    results,
+    terms,
+    zoo,
+)
 from docs.make.pages import current, stale, write
 
-MAKERS = (anatomy, cards, decoding, paper, reference, results, zoo)
+MAKERS = (
+    anatomy,
+    cards,
+    decoding,
+    keys,
+    notebooks,
+    paper,
+    printed,
+    reference,
+    results,
+    terms,
+    zoo,
+)
 
 
 def changed() -> list[tuple[str, str]]:

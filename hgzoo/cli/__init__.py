@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 done, 1 failed (the reason is on the error stream), 130 stopped by Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("hgzoo").setLevel(logging.INFO)
     try:
@@ -35,12 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of every command, for whoever completes, documents or checks words."""
+    top = argparse.ArgumentParser(
         prog="hgzoo", description="Stacked hourglass networks: keypoints from pictures."
     )
-    parser.add_argument("--version", action="version", version=f"hgzoo {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    top.add_argument("--version", action="version", version=f"hgzoo {__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in (zoo, predict, export, data, train, finetune, score, share, benchmark):
         module.add_commands(commands)
-    return parser
+    return top

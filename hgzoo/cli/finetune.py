@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.shared import add_machine, add_quiet, add_run, command, together
+
+if TYPE_CHECKING:
+    from hgzoo.skeletons import Skeleton
 
 EXAMPLES = """\
 hgzoo finetune hg2_tiny --data my_coco.json --images pictures
@@ -34,21 +38,15 @@ def add_commands(commands: Any) -> None:
 
 @together
 def _finetune(options: argparse.Namespace) -> int:
-    from hgzoo import finetuning, recipes
+    from hgzoo import finetuning, processes, recipes
     from hgzoo.cli.train import finished, machine
     from hgzoo.data import read_coco, usable
 
     images = Path(options.images)
     samples, skeleton = read_coco(Path(options.data), images, category=options.category)
     people, problems = usable(samples)
-    for problem in problems[:5]:
-        print(f"left out: {problem}", file=sys.stderr)
-    print(
-        f"{len(people)} of {len(samples)} annotated things; {skeleton.num_keypoints} keypoints: "
-        f"{', '.join(skeleton.keypoints)}; mirrored pairs: "
-        f"{[(skeleton.keypoints[a], skeleton.keypoints[b]) for a, b in skeleton.flip_pairs]}",
-        file=sys.stderr,
-    )
+    if processes.is_first():
+        _tell(len(samples), problems, skeleton)
     validation = (
         read_coco(Path(options.val), images, category=options.category)[0] if options.val else []
     )
@@ -65,3 +63,16 @@ def _finetune(options: argparse.Namespace) -> int:
         options=replace(machine(options), save_every=options.save_every),
     )
     return finished(report, f"use it: hgzoo predict photo.jpg --model {out}")
+
+
+def _tell(number: int, problems: Sequence[str], skeleton: Skeleton) -> None:
+    """Say what was found in the annotations, and what the mirror will swap."""
+    for problem in problems[:5]:
+        print(f"left out: {problem}", file=sys.stderr)
+    names = skeleton.keypoints
+    pairs = [(names[a], names[b]) for a, b in skeleton.flip_pairs]
+    print(
+        f"{number - len(problems)} of {number} annotated things; {len(names)} keypoints: "
+        f"{', '.join(names)}; mirrored pairs: {pairs}",
+        file=sys.stderr,
+    )
