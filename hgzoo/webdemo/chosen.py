@@ -95,7 +95,7 @@ def drawn_box(picture: Picture, first: Corner, second: Corner) -> Box:
 
     Args:
         picture: Where it was clicked.
-        first: One corner, a pixel of what is shown; it is inside the box.
+        first: One corner, the middle of a pixel of what is shown.
         second: The opposite one.
 
     Returns:

@@ -46,8 +46,8 @@ CSS = """
   background: var(--background-fill-secondary);
 }
 #message p[role=alert] {border-left-color: #dc2626; font-weight: 600}
-#picture img, #skeletons img, #heatmap img {max-height: 60vh; object-fit: contain}
-#picture img {cursor: crosshair}
+#skeletons img, #heatmap img {max-height: 60vh; object-fit: contain}
+#picture img {max-height: 45vh; object-fit: contain; cursor: crosshair}
 #file .icon-wrap {display: none}
 #edges {flex-wrap: nowrap}
 #box p {margin: 0}
@@ -137,6 +137,7 @@ class _Page:
             visible=False,
             elem_id="picture",
         )
+        self.find = gr.Button("Find the keypoints", variant="primary", elem_id="find")
         gr.HTML("<p>Box round one person, in pixels of the picture:</p>", elem_id="box")
         with gr.Row(elem_id="edges"):
             self.edges = [
@@ -154,7 +155,6 @@ class _Page:
             self.network = gr.Dropdown(names, value=names[0], label="Network", elem_id="network")
             decoders = [("default", ""), *((name, name) for name in DECODERS)]
             self.decoder = gr.Dropdown(decoders, value="", label="Decoder", elem_id="decoder")
-        self.find = gr.Button("Find the keypoints", variant="primary", elem_id="find")
 
     def _lay_out_result(self) -> None:
         with gr.Row():
