@@ -216,6 +216,27 @@ def test_two_clicks_draw_a_box_and_fill_the_fields(page: Page, tmp_path: Path) -
     assert page.browser.complaints() == []
 
 
+def test_each_of_several_people_can_be_looked_at(page: Page, tmp_path: Path) -> None:
+    picture = load(DEMO)
+    Image.fromarray(np.hstack([picture, picture[:, ::-1]])).save(tmp_path / "two.png")
+    before = page.source("picture")
+    page.upload(tmp_path / "two.png")
+    page.browser.wait("document.querySelector('#picture img')?.src !== arguments[0]", before)
+    assert "Person 1 of 2" in page.find()
+    skeletons = page.source("skeletons")
+    page.choose("person", "Person 2 of 2")
+    page.browser.wait(f"{FOUND}.innerText.includes('Person 2 of 2')")
+    page.browser.wait("document.querySelector('#skeletons img').src !== arguments[0]", skeletons)
+    assert page.browser.complaints() == []
+
+
+def test_a_new_picture_takes_the_old_result_away(page: Page) -> None:
+    page.find()
+    page.click("#demo")
+    page.browser.wait(f"!{FOUND}")
+    page.browser.wait("!document.querySelector('#skeletons img')")
+
+
 def test_half_a_box_is_a_message(page: Page) -> None:
     page.browser.driver.find_element(By.CSS_SELECTOR, "#x0 input").send_keys("5")
     page.click("#find")
@@ -306,8 +327,9 @@ def test_the_keyboard_is_enough(page: Page) -> None:
 
 def test_the_page_is_kept_to_be_looked_at(page: Page, artifacts: Path) -> None:
     page.find()
-    for name, (width, height) in (("desktop", (1280, 1500)), ("phone", (390, 3200))):
-        page.browser.resize((width, height))
-        time.sleep(0.3)
-        page.browser.screenshot(artifacts / f"demo-{name}.png")
-    page.browser.resize(DESKTOP)
+    page.browser.resize((1280, 1500))
+    page.browser.screenshot(artifacts / "demo-desktop.png")
+    page.browser.driver.execute_script("document.body.classList.add('dark')")
+    page.browser.screenshot(artifacts / "demo-dark.png")
+    page.browser.resize((390, 3200))
+    page.browser.screenshot(artifacts / "demo-phone.png")
