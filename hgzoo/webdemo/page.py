@@ -51,7 +51,7 @@ CSS = """
 #file .icon-wrap {display: none}
 #edges {flex-wrap: nowrap}
 #box p {margin: 0}
-#edges input {text-align: right}
+#edges input {text-align: right; padding: .4rem}
 #caption p {margin: 0}
 table.scores {width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums}
 table.scores caption {text-align: left; padding-bottom: .4rem}
@@ -142,7 +142,7 @@ class _Page:
         with gr.Row(elem_id="edges"):
             self.edges = [
                 gr.Number(
-                    None, label=label, placeholder="none", min_width=60, precision=1, elem_id=name
+                    None, label=label, placeholder="–", min_width=60, precision=1, elem_id=name
                 )
                 for name, label in (
                     *(("x0", "Left"), ("y0", "Top")),
