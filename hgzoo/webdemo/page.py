@@ -142,7 +142,7 @@ class _Page:
         with gr.Row(elem_id="edges"):
             self.edges = [
                 gr.Number(
-                    None, label=label, placeholder="–", min_width=60, precision=1, elem_id=name
+                    None, label=label, placeholder="-", min_width=60, precision=1, elem_id=name
                 )
                 for name, label in (
                     *(("x0", "Left"), ("y0", "Top")),
