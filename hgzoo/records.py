@@ -69,6 +69,36 @@ def of_pose(pose: Pose, *, threshold: float, found: Pose | None = None) -> dict[
     return {"box": list(pose.box), "keypoints": keypoints}
 
 
+def of_picture(
+    picture: str,
+    size: tuple[int, int],
+    poses: Sequence[Pose],
+    *,
+    head: Record,
+    drawn: str | None,
+    threshold: float,
+) -> dict[str, Any]:
+    """Return a picture's record.
+
+    Args:
+        picture: What it is called.
+        size: Its (height, width).
+        poses: The people in it, rounded.
+        head: What the record says of the run: its model and settings.
+        drawn: Where its drawing is; None where there is none.
+        threshold: Smallest score that is drawn.
+    """
+    height, width = size
+    return {
+        "picture": picture,
+        "width": width,
+        "height": height,
+        **head,
+        "drawn": drawn,
+        "poses": [of_pose(pose, threshold=threshold) for pose in poses],
+    }
+
+
 def to_pose(entry: Record, skeleton: Skeleton) -> Pose:
     """Return what the network found of a person in a record.
 

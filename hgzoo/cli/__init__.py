@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from hgzoo import __version__
-from hgzoo.cli import benchmark, data, export, finetune, predict, score, share, train, zoo
+from hgzoo.cli import benchmark, data, demo, export, finetune, predict, score, share, train, zoo
 from hgzoo.errors import HgzooError
 
 
@@ -42,6 +42,6 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"hgzoo {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (zoo, predict, export, data, train, finetune, score, share, benchmark):
+    for module in (zoo, predict, demo, export, data, train, finetune, score, share, benchmark):
         module.add_commands(commands)
     return top

@@ -24,7 +24,16 @@ from hgzoo.files import atomic, writing
 from hgzoo.geometry import Box
 from hgzoo.predict import Predictor
 from hgzoo.progress import bar
-from hgzoo.records import Index, Record, Writer, arrange, of_pose, rounded, to_pose
+from hgzoo.records import (
+    Index,
+    Record,
+    Writer,
+    arrange,
+    of_picture,
+    of_pose,
+    rounded,
+    to_pose,
+)
 from hgzoo.skeletons import Pose
 from hgzoo.smoothing import Smoother
 from hgzoo.streams import BATCH, Pipeline, Shot, predicted
@@ -223,14 +232,14 @@ def _written(
             _draw(job, shot.key, shot.pixels, rough)
             height, width = shot.pixels.shape[:2]
             writer.write(
-                {
-                    "picture": shot.key.path,
-                    "width": width,
-                    "height": height,
-                    **job.head,
-                    "drawn": _text(shot.key.drawn),
-                    "poses": [of_pose(pose, threshold=job.threshold) for pose in rough],
-                }
+                of_picture(
+                    shot.key.path,
+                    (height, width),
+                    rough,
+                    head=job.head,
+                    drawn=_text(shot.key.drawn),
+                    threshold=job.threshold,
+                )
             )
         yield shot.pixels is not None
 
