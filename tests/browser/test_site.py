@@ -28,7 +28,8 @@ const nameless = element => {
   const title = element.querySelector(":scope > title");
   const name = element.getAttribute("alt") || element.getAttribute("aria-label")
     || element.getAttribute("aria-labelledby") || title?.textContent || element.textContent;
-  return !name.trim() || (element.tagName === "svg" && element.getAttribute("role") !== "img");
+  const role = element.getAttribute("role");  // a drawing whose parts are links is a group
+  return !name.trim() || (element.tagName === "svg" && !["img", "group"].includes(role));
 };
 return [...document.querySelectorAll("article :is(img, svg, object, embed, canvas)")]
   .filter(nameless).map(element => element.outerHTML.slice(0, 120));
