@@ -135,9 +135,9 @@ def test_the_search_finds_create_model(site: Site, browser: Browser) -> None:
     box = browser.driver.find_element(By.CSS_SELECTOR, ".md-search__input")
     box.click()
     box.send_keys("create_model")
-    result = "a.md-search-result__link[href$='create_model']"
+    result = "a.md-search-result__link[href$='.create_model']"
     browser.wait("document.querySelector(arguments[0])", result).click()
-    browser.wait("location.hash.endsWith('create_model')")
+    browser.wait("location.hash.endsWith('.create_model')")
     heading = browser.wait("document.getElementById(location.hash.slice(1))")
     assert heading.is_displayed()
     assert "create_model" in heading.text
