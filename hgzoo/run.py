@@ -248,6 +248,7 @@ class Run:
             raise ConfigError(f"{self.out} holds a run; add --resume, or choose another --out")
         processes.wait()  # nobody writes before everybody has looked
         if processes.is_first():
+            self._clear_leftovers()
             _write_json(self.out / "recipe.json", recipes.to_table(self.recipe))
             self._describe()
         self._write_records()
@@ -314,10 +315,13 @@ class Run:
         self.scheduler.load_state_dict(state["scheduler"])
         processes.wait()  # nobody changes the folder before everybody has read it
         if processes.is_first():
-            for name in ("last.pt", "best.safetensors", "metrics.jsonl"):
-                clear_leftovers(self.out / name)
+            self._clear_leftovers()
             self._describe()
         self._write_records()
+
+    def _clear_leftovers(self) -> None:
+        for name in ("last.pt", "best.safetensors", "metrics.jsonl"):
+            clear_leftovers(self.out / name)
 
     def _recipe_text(self) -> str:
         return json.dumps(recipes.to_table(self.recipe), sort_keys=True)

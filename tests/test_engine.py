@@ -199,6 +199,14 @@ def test_a_folder_with_a_run_is_not_overwritten(people: list[Sample], tmp_path: 
     assert (tmp_path / "last.pt").read_bytes() == before
 
 
+def test_what_a_run_killed_at_its_start_left_is_cleared(
+    people: list[Sample], tmp_path: Path
+) -> None:
+    (tmp_path / ".last.pt.abcdefgh").touch()
+    train(changed(epochs=1), people, tmp_path)
+    assert not list(tmp_path.glob(".last.pt.*"))
+
+
 def test_another_recipe_does_not_resume(people: list[Sample], tmp_path: Path) -> None:
     train(changed(epochs=1), people, tmp_path)
     with pytest.raises(ConfigError, match="another recipe"):

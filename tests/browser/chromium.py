@@ -12,6 +12,7 @@ import importlib.util
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,9 +53,11 @@ addEventListener("DOMContentLoaded", () => {
 """
 
 AXE = """
-const done = arguments[arguments.length - 1];
-const rules = Object.fromEntries(arguments[0].map(rule => [rule, {enabled: false}]));
-axe.run(document, {rules, resultTypes: ["violations"]}).then(
+const [only, without, done] = arguments;
+const options = {resultTypes: ["violations"]};
+if (only.length) options.runOnly = only;
+options.rules = Object.fromEntries(without.map(rule => [rule, {enabled: false}]));
+axe.run(document, options).then(
   found => done(found.violations), error => done([{id: String(error), nodes: []}]));
 """
 
@@ -142,11 +145,16 @@ class Browser:
             f"never true: {script}",
         )
 
-    def axe(self, *without: str) -> list[str]:
-        """Return what axe-core finds amiss in the page as it is shown, but for some rules."""
+    def axe(self, *, only: Sequence[str] = (), without: Sequence[str] = ()) -> list[str]:
+        """Return what axe-core finds amiss in the page as it is shown.
+
+        Args:
+            only: Names of the rules to apply; all that axe-core applies by itself when empty.
+            without: Names of rules to leave out.
+        """
         if not self.driver.execute_script("return Boolean(window.axe)"):
             self.driver.execute_script(axe_source())
-        violations = self.driver.execute_async_script(AXE, list(without))
+        violations = self.driver.execute_async_script(AXE, list(only), list(without))
         return [
             f"{violation['id']}: {node['html'][:160]} ({_summary(node)})"
             for violation in violations
