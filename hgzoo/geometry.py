@@ -107,6 +107,12 @@ def middle(start: float, end: float) -> float:
     return (start + end) / 2 - 0.5
 
 
+def halfway(one: Box, other: Box) -> Box:
+    """Return the box whose edges lie halfway between those of two boxes."""
+    x0, y0, x1, y1 = ((a + b) / 2 for a, b in zip(one, other, strict=True))
+    return x0, y0, x1, y1
+
+
 def overlap(one: Box, other: Box) -> float:
     """Return the area two boxes share over the area both cover (IoU), 0..1."""
     width = min(one[2], other[2]) - max(one[0], other[0])

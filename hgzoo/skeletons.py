@@ -204,6 +204,9 @@ SKELETONS: dict[str, Skeleton] = {
 }
 """Every built-in skeleton by name."""
 
+PEOPLE = (_COCO, _LSP, _MPII)
+"""Those of whole people."""
+
 
 def get(name: str) -> Skeleton:
     """Look a built-in skeleton up.

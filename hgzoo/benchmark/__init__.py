@@ -16,7 +16,7 @@ from hgzoo.benchmark.networks import (
     ways,
 )
 from hgzoo.benchmark.search import (
-    FIRST,
+    LOOKING,
     NEAREST,
     TRUE,
     WHOLE,
@@ -57,9 +57,9 @@ __all__ = [
     "CALIBRATION",
     "CEILINGS",
     "CHECKPOINTED",
-    "FIRST",
     "IMPORT",
     "KEEPING",
+    "LOOKING",
     "NEAREST",
     "PICTURES",
     "PLAIN",
