@@ -14,7 +14,7 @@ from typing import Literal
 from hgzoo.errors import ConfigError
 from hgzoo.skeletons import SKELETONS, Skeleton, nameless
 
-HeatmapKind = Literal["heights", "logits"]
+HeatmapKind = Literal["heights", "logits", "log_odds"]
 Metric = Literal["pck", "pckh"]
 
 MOST = {
@@ -177,7 +177,8 @@ class OutputSpec:
 
     Attributes:
         heatmaps: "heights" where a pixel is the height of a Gaussian (networks trained with a
-            squared error), "logits" where a softmax over the pixels makes it a probability.
+            squared error), "logits" where a softmax over the pixels makes it a probability,
+            "log_odds" where a sigmoid does it for each pixel alone, so that a heatmap may be empty.
         skeleton: Names, pairs and limbs of the keypoints. A table writes it out, or gives a key of
             `hgzoo.skeletons.SKELETONS`, or "" for points without names.
         decoder: A key of `hgzoo.decoders.DECODERS`: how keypoints are read from the heatmaps.
@@ -212,6 +213,9 @@ class AugmentConfig:
         flip_prob: How often a crop is mirrored.
         color: Each channel is multiplied by a number from this range.
         gray_prob: How often a crop loses its color.
+        collage_prob: How often the picture is cut at random round the person, and what a crop
+            shows beyond that is a piece of another picture instead of black: where a picture ends
+            then does not betray where its person is.
     """
 
     scale_std: float = 0.25
@@ -223,6 +227,7 @@ class AugmentConfig:
     flip_prob: float = 0.5
     color: tuple[float, float] = (0.6, 1.4)
     gray_prob: float = 0.0
+    collage_prob: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

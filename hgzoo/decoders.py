@@ -32,10 +32,11 @@ def heights(heatmaps: Tensor, kind: HeatmapKind) -> Tensor:
         heatmaps: [B, K, H, W], as the network gave them.
         kind: "heights" are returned as they are. "logits" become a probability by a softmax over
             the pixels; each pixel then gets the probability mass of the 3x3 pixels around it, so
-            that a peak's height says how likely the keypoint is near.
+            that a peak's height says how likely the keypoint is near. "log_odds" become a
+            probability pixel by pixel, by a sigmoid.
 
     Returns:
-        [B, K, H, W], float32; in 0..1 for logits.
+        [B, K, H, W], float32; in 0..1 but for "heights".
 
     Examples:
         >>> import torch
@@ -49,6 +50,8 @@ def heights(heatmaps: Tensor, kind: HeatmapKind) -> Tensor:
     heatmaps = heatmaps.float()
     if kind == "heights":
         return heatmaps
+    if kind == "log_odds":
+        return heatmaps.sigmoid()
     probability = heatmaps.flatten(2).softmax(2).view_as(heatmaps)
     window = 2 * MASS_RADIUS + 1
     mean = avg_pool2d(probability, window, stride=1, padding=MASS_RADIUS)

@@ -118,6 +118,37 @@ def load_model(name: str | Path) -> StackedHourglass:
     return StackedHourglass.from_checkpoint(find_weights(name), where=str(name))
 
 
+def begin_from(model: StackedHourglass, name: str | Path) -> None:
+    """Let a network begin with other weights of its architecture.
+
+    Where those are for other keypoints, its layers that make heatmaps, and feed them back, are
+    random, as in a new network.
+
+    Args:
+        model: The network; changed in place.
+        name: As for `find_weights`.
+
+    Raises:
+        UnknownNameError: No such variant or tag.
+        WeightsError: There are no such weights, or they are of another architecture.
+
+    Examples:
+        >>> import hgzoo
+        >>> from hgzoo.factory import begin_from
+        >>> model = hgzoo.create_model("hg1_nano", num_keypoints=5)
+        >>> begin_from(model, "hg1_nano.lsp")
+        >>> model.config.num_keypoints
+        5
+    """
+    begin = find_weights(name)
+    if begin.model.num_keypoints == model.config.num_keypoints:
+        model.take(begin, where=str(name))
+        return
+    donor = StackedHourglass.from_checkpoint(begin, where=str(name))
+    _adapt(donor, num_keypoints=model.config.num_keypoints, in_chans=None)
+    checkpoints.fill(model, donor.state_dict(), where=str(name))
+
+
 def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Checkpoint:
     """Find pretrained weights, wherever they are, and read them.
 

@@ -150,6 +150,18 @@ def middle(start: float, end: float) -> float:
     return (start + end) / 2 - 0.5
 
 
+def halfway(one: Box, other: Box) -> Box:
+    """Return the box whose edges lie halfway between those of two boxes.
+
+    Examples:
+        >>> from hgzoo.geometry import halfway
+        >>> halfway((0.0, 2.0, 10.0, 20.0), (2.0, 0.0, 20.0, 40.0))
+        (1.0, 1.0, 15.0, 30.0)
+    """
+    x0, y0, x1, y1 = ((a + b) / 2 for a, b in zip(one, other, strict=True))
+    return x0, y0, x1, y1
+
+
 def overlap(one: Box, other: Box) -> float:
     """Return the area two boxes share over the area both cover (IoU), 0..1.
 

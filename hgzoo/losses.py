@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hgzoo.config import HeatmapKind
 from hgzoo.errors import ConfigError
@@ -69,6 +70,34 @@ def spatial_cross_entropy(heatmaps: Tensor, target: Tensor) -> Tensor:
     return -(wanted * log_probability).sum(2)
 
 
+def quality_focal(heatmaps: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of each pixel alone, weighted by the square of how far it is off.
+
+    The many empty pixels, most of them easy, do not drown the few at a peak, and a heatmap may
+    stay empty: peaks tell how sure the network is that the keypoint is there at all. (Quality Focal
+    Loss, Li et al., NeurIPS 2020, Section 3.2, with beta 2.)
+
+    Args:
+        heatmaps: Log-odds, [B, K, H, W].
+        target: Heights, [B, K, H, W], 0..1.
+
+    Returns:
+        [B, K], nats, summed over the pixels; 0 where the sigmoid equals the target.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.losses import quality_focal
+        >>> log_odds = torch.tensor([[[[0.0, -40.0]]]])  # even, and surely not
+        >>> target = torch.tensor([[[[1.0, 0.0]]]])
+        >>> round(quality_focal(log_odds, target).item(), 4)  # (1/2)² ln 2
+        0.1733
+    """
+    heatmaps = heatmaps.float()
+    off = (heatmaps.sigmoid() - target).square()
+    each = binary_cross_entropy_with_logits(heatmaps, target, reduction="none")
+    return (off * each).sum((2, 3))
+
+
 @dataclass(frozen=True)
 class Loss:
     """A heatmap loss, and what heatmaps mean in a network trained by it."""
@@ -79,6 +108,7 @@ class Loss:
 
 LOSSES: dict[str, Loss] = {
     "mse": Loss(mse, trains="heights"),
+    "quality_focal": Loss(quality_focal, trains="log_odds"),
     "spatial_cross_entropy": Loss(spatial_cross_entropy, trains="logits"),
 }
 """Every heatmap loss by name."""

@@ -17,7 +17,7 @@ from hgzoo.errors import ConfigError, InputError, names_near_misses
 from hgzoo.geometry import Box, Crop
 from hgzoo.pictures import load
 from hgzoo.readers import Found, Reader
-from hgzoo.skeletons import Pose
+from hgzoo.skeletons import PEOPLE, Pose
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,8 @@ class Predictor:
         device: Where it runs, such as "cpu" or "cuda".
         detector: Asked for the boxes where none are given: a key of
             `hgzoo.detectors.DETECTORS`, or a callable from a picture, RGB [H, W, 3], to boxes.
+            "auto" takes the "finder" for people's keypoints, and "search" for others and for ONNX
+            files, for which the finder would load torch.
 
     Raises:
         UnknownNameError: No such variant, weights, decoder or detector.
@@ -79,7 +81,7 @@ class Predictor:
         decoder: str = "",
         batch_size: int = 16,
         device: str = "cpu",
-        detector: str | Detector = "search",
+        detector: str | Detector = "auto",
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
@@ -87,6 +89,9 @@ class Predictor:
         self.skeleton = self.reader.skeleton
         self.batch_size = batch_size
         self.sigmas = detectors.sigmas_for(self.skeleton)
+        if detector == "auto":
+            by_torch = not _is_onnx(model)
+            detector = "finder" if by_torch and self.skeleton in PEOPLE else "search"
         self.detector = detectors.make(detector, self.reader.without_flip())
 
     def __call__(
@@ -194,10 +199,10 @@ class Predictor:
 
 def _reader(model: Network | str | Path, *, flip: bool | None, decoder: str, device: str) -> Reader:
     """Find out who reads; what needs torch is loaded only where torch is needed."""
-    if isinstance(model, str | Path) and Path(model).suffix == ".onnx":
+    if _is_onnx(model):
         from hgzoo.onnx_file import OnnxReader
 
-        return OnnxReader(Path(model), flip=flip, decoder=decoder, device=device)
+        return OnnxReader(Path(str(model)), flip=flip, decoder=decoder, device=device)
     from hgzoo.inference import NetworkReader
 
     fast = None
@@ -208,6 +213,10 @@ def _reader(model: Network | str | Path, *, flip: bool | None, decoder: str, dev
         model = load_model(model)
         fast = LeanHourglass(model)  # nobody else has the network, so nobody changes it
     return NetworkReader(model, flip=flip is not False, decoder=decoder, device=device, fast=fast)
+
+
+def _is_onnx(model: Network | str | Path) -> bool:
+    return isinstance(model, str | Path) and Path(model).suffix == ".onnx"
 
 
 def _checked(box: Sequence[float], *, width: int, height: int) -> Box:

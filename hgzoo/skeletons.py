@@ -1,7 +1,8 @@
 """The nouns: what the keypoints of a dataset are called, and one person's keypoints.
 
 The orders of MPII, LSP and FLIC are those of their published annotation files (FLIC's that of the
-paper's authors); COCO's is that of its API.
+paper's authors); COCO's is that of its API. "box" is no dataset's: the middles of a box and of
+its four edges.
 """
 
 from __future__ import annotations
@@ -197,8 +198,25 @@ _FLIC = Skeleton(
     groups={"elbow": (1, 4), "wrist": (2, 5)},
 )
 
-SKELETONS: dict[str, Skeleton] = {"coco": _COCO, "flic": _FLIC, "lsp": _LSP, "mpii": _MPII}
+_BOX = Skeleton(
+    name="box",
+    keypoints=("center", "left", "top", "right", "bottom"),
+    flip_pairs=((1, 3),),
+    limbs=((1, 3), (2, 4)),
+    groups={"center": (0,), "sides": (1, 3), "ends": (2, 4)},
+)
+
+SKELETONS: dict[str, Skeleton] = {
+    "box": _BOX,
+    "coco": _COCO,
+    "flic": _FLIC,
+    "lsp": _LSP,
+    "mpii": _MPII,
+}
 """Every built-in skeleton by name."""
+
+PEOPLE = (_COCO, _LSP, _MPII)
+"""Those of whole people."""
 
 
 def get(name: str) -> Skeleton:

@@ -1,5 +1,7 @@
 """Reading keypoints from heatmaps: the inverse of drawing them."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -142,3 +144,9 @@ def test_a_sure_logit_scores_one() -> None:
     logits[0, 0, 3, 4] = 50.0
     _, score = decoders.argmax(decoders.heights(logits, "logits"))
     torch.testing.assert_close(score, torch.ones(1, 1))
+
+
+def test_log_odds_become_probabilities_pixel_by_pixel() -> None:
+    log_odds = torch.tensor([[[[0.0, math.log(3.0)], [-1000.0, 1000.0]]]])
+    expected = torch.tensor([[[[0.5, 0.75], [0.0, 1.0]]]])
+    torch.testing.assert_close(decoders.heights(log_odds, "log_odds"), expected)

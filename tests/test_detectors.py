@@ -185,7 +185,7 @@ def test_a_name_a_callable_or_a_clear_refusal(search: Search) -> None:
     assert make("search", search.reader) == Search(reader=search.reader)
     with pytest.raises(UnknownNameError, match="did you mean search"):
         make("serch", search.reader)
-    assert set(DETECTORS) == {"search", "torchvision", "whole"}
+    assert set(DETECTORS) == {"finder", "search", "torchvision", "whole"}
 
 
 def test_whole_takes_the_whole_picture() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hgzoo import geometry
 from hgzoo.errors import InputError
-from hgzoo.geometry import Crop
+from hgzoo.geometry import Crop, halfway
 
 places = st.floats(-5000, 5000)
 people = st.builds(
@@ -174,3 +174,7 @@ def test_a_box_round_points_stays_in_the_picture(
     points: list[list[float]], box: geometry.Box
 ) -> None:
     assert geometry.box_around(np.array(points, float), (60, 40)) == pytest.approx(box)
+
+
+def test_halfway_is_the_mean_of_edges() -> None:
+    assert halfway((0.0, 2.0, 10.0, 20.0), (2.0, 0.0, 20.0, 40.0)) == (1.0, 1.0, 15.0, 30.0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hgzoo.errors import ConfigError
-from hgzoo.losses import LOSSES, Loss, mse, spatial_cross_entropy, stacked
+from hgzoo.losses import LOSSES, Loss, mse, quality_focal, spatial_cross_entropy, stacked
 from hgzoo.targets import gaussian
 
 SIZE = (6, 9)
@@ -137,3 +137,29 @@ def test_the_parts_of_a_batch_add_up_to_the_batch(name: str, hard: int) -> None:
         )
 
     torch.testing.assert_close(of(slice(4)) + of(slice(4, 5)), of(slice(5)))
+
+
+def test_quality_focal_by_hand() -> None:
+    """A pixel of log-odds 0 that should be 1: (1/2)² ln 2; one that is right costs nothing."""
+    heatmaps = torch.tensor([[[[0.0, -40.0, -40.0]], [[40.0, -40.0, 40.0]]]])  # [1, 2, 1, 3]
+    target = torch.tensor([[[[1.0, 0.0, 0.0]], [[1.0, 0.0, 0.0]]]])
+    loss = quality_focal(heatmaps, target)
+    torch.testing.assert_close(loss, torch.tensor([[0.25 * math.log(2), 40.0]]))
+
+
+def test_quality_focal_is_smallest_at_the_target() -> None:
+    target = torch.rand(2, 3, 4, 5) * 0.8 + 0.1
+    assert quality_focal(target.logit(), target).max() < 1e-6
+    off = target.logit() + 0.5
+    assert (quality_focal(off, target) > 1e-4).all()
+
+
+def test_quality_focal_may_ask_for_an_empty_heatmap() -> None:
+    heatmaps = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    loss = LOSSES["quality_focal"]
+    target, visible = torch.ones(1, 2, 4, 4), torch.tensor([[True, False]])
+    total, number = stacked([heatmaps], target, visible, loss=loss, unlabeled="zero")
+    assert number == 2
+    (gradient,) = torch.autograd.grad(total, heatmaps)
+    assert (gradient[0, 0] < 0).all()  # up, where the keypoint is
+    assert (gradient[0, 1] > 0).all()  # down, where it is not

@@ -13,6 +13,7 @@ import sys
 
 from docs.make import (
     anatomy,
+    boxes,
     cards,
     decoding,
     keys,
@@ -28,6 +29,7 @@ from docs.make.pages import current, stale, write
 
 MAKERS = (
     anatomy,
+    boxes,
     cards,
     decoding,
     keys,

@@ -17,7 +17,7 @@ from hgzoo.benchmark.networks import (
     ways,
 )
 from hgzoo.benchmark.search import (
-    FIRST,
+    LOOKING,
     NEAREST,
     TRUE,
     WHOLE,
@@ -60,9 +60,9 @@ __all__ = [
     "CALIBRATION",
     "CEILINGS",
     "CHECKPOINTED",
-    "FIRST",
     "IMPORT",
     "KEEPING",
+    "LOOKING",
     "NEAREST",
     "PICTURES",
     "PLAIN",

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from hgzoo.benchmark.counting import multiplications
+from hgzoo.config import InputSpec, ModelConfig
 from hgzoo.data import Sample, usable
+from hgzoo.detectors import Finder
 from hgzoo.errors import DataError
 from hgzoo.geometry import Box, Crop, overlap, tight_box
+from hgzoo.inference import NetworkReader
+from hgzoo.lean import LeanHourglass
 from hgzoo.metrics import grouped, pck
 from hgzoo.model import StackedHourglass
 from hgzoo.pictures import RGB, load
@@ -35,7 +43,13 @@ BLUR = 16.0
 FOUND = 0.5
 """A person is found when a box overlaps the true one by more (IoU)."""
 
-TRUE, WHOLE, FIRST, NEAREST = "true box", "whole picture", "search", "search, nearest pose"
+TRUE, WHOLE = "true box", "whole picture"
+
+LOOKING = ("finder", "search")
+"""Detectors that look for people; the finder comes first, as it does for users."""
+
+NEAREST = ", nearest pose"
+"""Added to a detector's name where the pose nearest to the labeled person is judged."""
 
 Scene = tuple[RGB, Sample]
 
@@ -46,14 +60,16 @@ class WayFound:
 
     Attributes:
         pictures: The set.
-        way: `TRUE` is given the box of the labeled keypoints, `WHOLE` the whole picture; `FIRST`
-            judges the first pose that the search gives, `NEAREST` of all its poses the one whose
-            box overlaps the true box most, because only one person a picture is labeled.
+        way: `TRUE` is given the box of the labeled keypoints, `WHOLE` the whole picture; a name of
+            `LOOKING` judges the first pose that this detector gives, or, with `NEAREST` added, of
+            all its poses the one whose box overlaps the true box most: only one person a picture
+            is labeled.
         people: Who count: all with both ends of the torso labeled.
         value: PCK@0.2, mean of the skeleton's groups, percent.
         found: Part of the people whose box is found, percent.
         poses: Poses that come back for a picture.
-        forwards: Crops and mirrored crops that pass the network for a picture.
+        forwards: Crops and mirrored crops that pass the network for a picture. Those that pass
+            the finder's network count as the part of one that its multiplications are.
         seconds: For a picture, the median.
     """
 
@@ -74,7 +90,7 @@ class _Answer:
     keypoints: NDArray[np.float64]  # [K, 2], picture pixels
     overlap: float
     poses: int
-    forwards: int
+    forwards: float
     seconds: float
 
 
@@ -89,29 +105,49 @@ def compare_boxes(
         pictures: What to call them.
 
     Returns:
-        A row each for `TRUE`, `WHOLE`, `FIRST` and `NEAREST`.
+        A row each for `TRUE`, `WHOLE`, and every one of `LOOKING` without and with `NEAREST`.
     """
-    answers: dict[str, list[_Answer]] = {way: [] for way in (TRUE, WHOLE, FIRST, NEAREST)}
+    answers: dict[str, list[_Answer]] = {}
     people: list[Sample] = []
-    whole, search = Predictor(model, detector="whole"), Predictor(model, detector="search")
-    whole(np.zeros((1, 1, 3), np.uint8))  # the first time is slower
-    with _counted(model) as passed:
+    ways = {way: Predictor(model, detector=way) for way in ("whole", *LOOKING)}
+    for predictor in ways.values():
+        predictor(np.zeros((1, 1, 3), np.uint8))  # the first time is slower
+    with _counted(_costs(model, ways["finder"])) as passed:
         for picture, person in scenes:
             people.append(person)
             truth = true_box(person)
             for way, predictor, boxes in (
-                (TRUE, whole, [truth]),
-                (WHOLE, whole, None),
-                (FIRST, search, None),
+                (TRUE, ways["whole"], [truth]),
+                (WHOLE, ways["whole"], None),
+                *((way, ways[way], None) for way in LOOKING),
             ):
                 passed.clear()
                 begin = time.perf_counter()
                 poses: list[Pose] = predictor(picture, boxes=boxes)  # type: ignore[assignment]
                 cost = sum(passed), time.perf_counter() - begin
-                answers[way].append(_answer(poses[:1], truth, len(poses), *cost))
-                if way == FIRST:
-                    answers[NEAREST].append(_answer(poses, truth, len(poses), *cost))
+                first = _answer(poses[:1], truth, len(poses), *cost)
+                answers.setdefault(way, []).append(first)
+                if way in LOOKING:
+                    nearest = _answer(poses, truth, len(poses), *cost)
+                    answers.setdefault(way + NEAREST, []).append(nearest)
     return [_row(way, given, people, pictures) for way, given in answers.items()]
+
+
+def _costs(model: StackedHourglass, predictor: Predictor) -> dict[nn.Module, float]:
+    """Return what a crop costs that passes the network, and one that passes its finder's."""
+    finder = cast(Finder, predictor.detector)
+    other = cast(LeanHourglass, cast(NetworkReader, finder.reader).model)
+    return {
+        model: 1.0,
+        other: _multiplications(other.config, other.input)
+        / _multiplications(model.config, model.input),
+    }
+
+
+def _multiplications(config: ModelConfig, spec: InputSpec) -> int:
+    with torch.device("meta"):
+        network = StackedHourglass(config)
+        return multiplications(network, torch.empty(1, config.in_channels, *spec.size))
 
 
 def true_box(person: Sample) -> Box:
@@ -121,18 +157,23 @@ def true_box(person: Sample) -> Box:
 
 
 @contextmanager
-def _counted(model: StackedHourglass) -> Iterator[list[int]]:
-    """Note how many crops pass a network, batch by batch."""
-    passed: list[int] = []
-    hook = model.register_forward_hook(lambda _, inputs, __: passed.append(len(inputs[0])))
+def _counted(costs: Mapping[nn.Module, float]) -> Iterator[list[float]]:
+    """Note what the crops cost that pass some networks, batch by batch."""
+    passed: list[float] = []
+
+    def note(network: nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
+        passed.append(len(inputs[0]) * costs[network])
+
+    hooks = [network.register_forward_hook(note) for network in costs]
     try:
         yield passed
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
 
 
 def _answer(
-    poses: Sequence[Pose], truth: Box, count: int, forwards: int, seconds: float
+    poses: Sequence[Pose], truth: Box, count: int, forwards: float, seconds: float
 ) -> _Answer:
     pose = max(poses, key=lambda one: overlap(one.box, truth))
     return _Answer(

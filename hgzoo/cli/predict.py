@@ -50,8 +50,8 @@ def add_commands(commands: Any) -> None:
     add(
         "--detector",
         metavar="NAME",
-        help="finds people where no boxes are given: search, whole or torchvision (search; whole "
-        "for --demo, which is cut to one person)",
+        help="finds people where no boxes are given: finder, search, whole or torchvision (finder "
+        "for people's keypoints, else search; whole for --demo, which is cut to one person)",
     )
     add(
         "--out",
@@ -80,7 +80,7 @@ def _predict(options: argparse.Namespace) -> int:
 
     if processes.count() > 1 and options.camera is not None:
         raise ConfigError("one process is enough for a camera; start it without a launcher")
-    detector = options.detector or ("whole" if options.demo else "search")
+    detector = options.detector or ("whole" if options.demo else "auto")
     predictor = Predictor(
         options.model,
         flip=False if options.no_flip else None,

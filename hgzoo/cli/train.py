@@ -97,8 +97,7 @@ def _train(options: argparse.Namespace) -> int:
     torch.manual_seed(config.seed)
     model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
     if config.init:
-        begin = factory.find_weights(config.init)
-        model.take(begin, where=config.init)
+        factory.begin_from(model, config.init)
     out = Path(options.out or f"runs/{recipe.name}")
     report = engine.fit(
         recipe,

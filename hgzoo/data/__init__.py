@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hgzoo.config import Metric
 from hgzoo.data.batches import EpochBatches
+from hgzoo.data.boxes import lsp_boxes_train, lsp_boxes_validation, lspet_boxes_train
 from hgzoo.data.coco import coco_annotations, coco_train, coco_validation, read_coco
 from hgzoo.data.flic import flic_train, flic_validation
 from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_cleaned_train, lspet_train
@@ -57,8 +58,15 @@ DATASETS: dict[str, Dataset] = {
     ),
     "flic": Dataset(skeleton=SKELETONS["flic"], train=flic_train, validation=flic_validation),
     "lsp": Dataset(skeleton=SKELETONS["lsp"], train=lsp_train, validation=lsp_validation),
+    "lsp_boxes": Dataset(
+        skeleton=SKELETONS["box"],
+        train=lsp_boxes_train,
+        validation=lsp_boxes_validation,
+        threshold=0.1,
+    ),
     "lspet": Dataset(skeleton=SKELETONS["lsp"], train=lspet_train),
     "lspet_cleaned": Dataset(skeleton=SKELETONS["lsp"], train=lspet_cleaned_train),
+    "lspet_boxes": Dataset(skeleton=SKELETONS["box"], train=lspet_boxes_train),
     "mpii": Dataset(
         skeleton=SKELETONS["mpii"],
         train=mpii_train,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
@@ -15,9 +16,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hgzoo.config import AugmentConfig, InputSpec
 from hgzoo.data.samples import Sample
-from hgzoo.geometry import MPII_PERSON_PIXELS, Crop, flip_keypoints, inside
+from hgzoo.geometry import MPII_PERSON_PIXELS, Crop, box_around, flip_keypoints, inside
 from hgzoo.normalization import LUMA, to_tensor
-from hgzoo.pictures import load
+from hgzoo.pictures import load, size_of
+
+CORNER = 0.35
+"""How much of a picture's shorter side a piece of its corner takes."""
 
 
 class Batch(NamedTuple):
@@ -109,12 +113,57 @@ class Crops(Dataset[Item]):
             crop = random_crop(sample, self.spec, self.augment, random)
         image, xy, visible = crop.warp(picture), crop.to_crop(sample.keypoints), sample.visible
         if self.augment is not None:
+            if self.augment.collage_prob and random.random() < self.augment.collage_prob:
+                image = self._collage(image, sample, crop, random)
             if random.random() < self.augment.flip_prob:
                 image = image[:, ::-1]
                 xy = flip_keypoints(xy, width=image.shape[1], flip_index=self.flip_index)
                 visible = visible[self.flip_index]
             image = random_color(image, self.augment, random)
         return np.ascontiguousarray(image), xy, visible & inside(xy, self.spec.size), index
+
+    def _collage(
+        self, image: NDArray[np.uint8], sample: Sample, crop: Crop, random: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        """Cut a picture at random round its person, and lay it over a piece of another one.
+
+        Args:
+            image: What the crop shows of the picture, [*spec.size, 3].
+            sample: The person.
+            crop: Where the picture lies in it.
+            random: Where the numbers come from.
+        """
+        cut = np.zeros((*size_of(sample.path), 1), np.uint8)
+        x0, y0, x1, y1 = box_around(sample.keypoints[sample.visible], cut.shape[:2])
+        left, top = (int(random.uniform(0, edge)) for edge in (x0, y0))
+        right, bottom = (
+            math.ceil(random.uniform(edge, length))
+            for edge, length in ((x1, cut.shape[1]), (y1, cut.shape[0]))
+        )
+        cut[top:bottom, left:right] = 255
+        other = load(self.samples[int(random.integers(len(self.samples)))].path)
+        return np.where(crop.warp(cut) > 127, image, corner(other, self.spec.size, random))
+
+
+def corner(
+    picture: NDArray[np.uint8], size: tuple[int, int], random: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Enlarge a piece of one of a picture's corners, where its person seldom is.
+
+    Args:
+        picture: [H, W, 3], 0..255.
+        size: (height, width) to bring it to.
+        random: Where the choice comes from.
+
+    Returns:
+        [*size, 3], 0..255.
+    """
+    height, width = picture.shape[:2]
+    unit = CORNER * min(height / size[0], width / size[1])
+    tall, wide = size[0] * unit, size[1] * unit
+    x0, y0 = random.integers(2, size=2) * (width - wide, height - tall)
+    box = (float(x0), float(y0), float(x0 + wide), float(y0 + tall))
+    return Crop.from_box(box, size=size).warp(picture)
 
 
 def collate(items: Sequence[Item]) -> Batch:

@@ -60,9 +60,12 @@ class Networks:
 
 
 def at_hand() -> list[str]:
-    """Return the names of the zoo's weights that need no download, those of the package first."""
+    """Return the names of the zoo's weights that need no download, those of the package first.
+
+    Those of the finder are left out: they find boxes, which is no sight.
+    """
     packaged, cached = [], []
-    for name in factory.list_models(pretrained=True):
+    for name in factory.list_models(pretrained=True, exclude="hg1_finder.*"):
         weights = factory.weights_info(name)[1]
         if weights.file:
             packaged.append(name)
