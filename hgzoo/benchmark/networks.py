@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from statistics import median
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from hgzoo.model import StackedHourglass
 from hgzoo.normalization import to_tensor
 from hgzoo.progress import bar
 from hgzoo.run import Options
+
+Name = TypeVar("Name", bound=Hashable)
 
 NEEDED = {
     "torch": ("torch",),
@@ -251,7 +253,7 @@ def speeds(
         **{way: partial(network, images) for way, network in networks.items()},
         **{way: Product(dtype) for way, dtype in CEILINGS.items()},
     }
-    seconds = _turns(calls, f"{one.name}: batch {batch}", repeats=repeats, progress=progress)
+    seconds = turns(calls, f"{one.name}: batch {batch}", repeats=repeats, progress=progress)
     work = 2 * one.macs * batch
     return [
         Speed(
@@ -266,19 +268,29 @@ def speeds(
 
 
 @torch.inference_mode()
-def _turns(
-    calls: Mapping[Way, Callable[[], object]], text: str, *, repeats: int, progress: bool
-) -> dict[Way, list[float]]:
-    """Return the seconds of a call in every round but the first."""
+def turns(
+    calls: Mapping[Name, Callable[[], object]], text: str, *, repeats: int, progress: bool
+) -> dict[Name, list[float]]:
+    """Let calls take turns, each as often as `TURN` has room for.
+
+    Args:
+        calls: What is timed, by name.
+        text: Stands beside the progress bar.
+        repeats: Rounds that count, 1 or more.
+        progress: Show a progress bar.
+
+    Returns:
+        The seconds of a call in every round but the first.
+    """
     number = dict.fromkeys(calls, 1)
-    seconds: dict[Way, list[float]] = {way: [] for way in calls}
-    turns = [(turn, way) for turn in range(repeats + 1) for way in calls]
-    for turn, way in bar(turns, text, show=progress, unit="turn"):
+    seconds: dict[Name, list[float]] = {name: [] for name in calls}
+    order = [(turn, name) for turn in range(repeats + 1) for name in calls]
+    for turn, name in bar(order, text, show=progress, unit="turn"):
         time.sleep(PAUSE)
-        taken = _seconds(calls[way], number[way])
-        number[way] = max(1, round(TURN / taken))
+        taken = _seconds(calls[name], number[name])
+        number[name] = max(1, round(TURN / taken))
         if turn:
-            seconds[way].append(taken)
+            seconds[name].append(taken)
     return seconds
 
 

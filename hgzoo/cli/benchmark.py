@@ -44,6 +44,7 @@ EXAMPLES = """\
 hgzoo benchmark decoders
 hgzoo benchmark train
 hgzoo benchmark models hg2
+hgzoo benchmark around
 hgzoo benchmark search --data datasets
 hgzoo benchmark startup"""
 
