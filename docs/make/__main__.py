@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 
-from docs.make import cards, zoo
+from docs.make import cards, speed, zoo
 from docs.make.pages import current, stale, write
 
-MAKERS = (cards, zoo)
+MAKERS = (cards, speed, zoo)
 
 
 def changed() -> list[tuple[str, str]]:
