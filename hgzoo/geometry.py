@@ -361,7 +361,9 @@ class Crop:
         low = np.floor(seen.min(0)) - shrink
         high = np.ceil(seen.max(0)) + shrink + 1
         limit = np.array([picture.shape[1], picture.shape[0]])
-        (x0, y0), (x1, y1) = np.clip([low, high], 0, limit).astype(int)
+        low, high = np.clip([low, high], 0, limit).astype(int)
+        # OpenCV averages whole blocks many times faster than blocks and a bit.
+        (x0, y0), (x1, y1) = np.maximum(low - (low - high) % shrink, 0), high
         part = picture[y0:y1, x0:x1]
         if not part.size:
             return part, self.matrix

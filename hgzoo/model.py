@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -92,25 +92,25 @@ class StackedHourglass(nn.Module):
         Raises:
             InputError: A side does not divide by 4 * 2**depth, or the channels differ.
         """
-        return self._run(images)[1]
+        return [one for _, heatmaps in self._stacks(images) for one in heatmaps]
 
-    def _run(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return every stack's features and every prediction, first to last."""
+    def _stacks(self, images: Tensor) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """Give each stack's features and its predictions, as they are made, first to last.
+
+        Who does not keep the features lets go of them: in inference their memory is free again.
+        """
         check_images(images, self.config)
         x = self.stem(images)
-        all_feats: list[Tensor] = []
-        all_heatmaps: list[Tensor] = []
         for stack, (hourglass, head) in enumerate(zip(self.hourglasses, self.heads, strict=True)):
             pyramid = cast(Hourglass, hourglass).pyramid(x)
+            all_heatmaps: list[Tensor] = []
             for level, inner_head in enumerate(self.inner_heads, -1 - len(self.inner_heads)):
                 coarse = inner_head(pyramid[level])[1]
                 all_heatmaps.append(interpolate(coarse, size=x.shape[-2:], mode="nearest"))
             feats, heatmaps = head(pyramid[-1])
-            all_feats.append(feats)
-            all_heatmaps.append(heatmaps)
+            yield feats, [*all_heatmaps, heatmaps]
             if stack < len(self.feedbacks):
                 x = self.feedbacks[stack](x, feats, heatmaps)
-        return all_feats, all_heatmaps
 
     # Weights, in and out.
 
@@ -291,7 +291,9 @@ class StackedHourglass(nn.Module):
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Return the last stack's features, [B, num_feats, H/4, W/4]."""
-        return self._run(images)[0][-1]
+        for feats, _ in self._stacks(images):  # noqa: B007 - the last one counts
+            pass
+        return feats
 
     def forward_head(self, feats: Tensor, pre_logits: bool = False) -> Tensor:
         """Return the last heatmaps of the last features, [B, K, H/4, W/4].
@@ -337,9 +339,13 @@ class StackedHourglass(nn.Module):
         chosen = range(-indices, 0) if isinstance(indices, int) else indices
         if not chosen or any(not -stacks <= index < stacks for index in chosen):
             raise ConfigError(f"indices {list(chosen)} must name stacks 0 to {stacks - 1}")
-        feats = self._run(x)[0]
-        taken = [feats[index] for index in chosen]
-        return taken if intermediates_only else (feats[-1], taken)
+        wanted = {index % stacks for index in chosen}
+        kept: dict[int, Tensor] = {}
+        for stack, (feats, _) in enumerate(self._stacks(x)):
+            if stack in wanted:
+                kept[stack] = feats
+        taken = [kept[index % stacks] for index in chosen]
+        return taken if intermediates_only else (feats, taken)
 
     def get_classifier(self) -> tuple[nn.Module, ...]:
         """Return the layers that make heatmaps, first stack to last."""

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 import hgzoo
-from docs.make import notebooks, pages
+from docs.make import notebooks, pages, speed
 from docs.make.__main__ import changed
 from hgzoo import checkpoints, convert, engine, recipes, sources
 from hgzoo.blocks import RESIDUALS
 from hgzoo.cli import main, parser
+from hgzoo.cli.speed import speed_table
 from hgzoo.config import Recipe, Weights
 from hgzoo.data import DATASETS
 from hgzoo.decoders import DECODERS
@@ -236,3 +237,11 @@ def test_the_readmes_commands_are_marked() -> None:
         found = re.search(rf"<!-- command: {mark} -->\n```console\n(.*)\n```", text)
         assert found, mark
         assert word in found.group(1)
+
+
+def test_the_summary_of_speeds_has_the_figures_of_the_tables() -> None:
+    head, _, *rows = (line.split(" | ") for line in speed.summary().splitlines())
+    model, batch = head[1].split(", ")
+    table = speed_table(speed.read(model).speeds)
+    for way, times, *_ in rows:
+        assert re.search(rf"{model} \| {batch} \| {way[2:]} .* {times} \| [^|]* \|$", table, re.M)

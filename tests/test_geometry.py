@@ -1,5 +1,8 @@
 """Where a pixel is, in every frame."""
 
+from typing import Any
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -178,3 +181,21 @@ def test_a_box_round_points_stays_in_the_picture(
 
 def test_halfway_is_the_mean_of_edges() -> None:
     assert halfway((0.0, 2.0, 10.0, 20.0), (2.0, 0.0, 20.0, 40.0)) == (1.0, 1.0, 15.0, 30.0)
+
+
+def test_a_picture_that_shrinks_is_averaged_over_whole_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blocks and a bit would take many times as long, and happen at the picture's edge alone."""
+    sizes, resize = [], cv2.resize
+
+    def seen(picture: np.ndarray, size: list[int], **options: Any) -> np.ndarray:
+        sizes.append((picture.shape[1] - 3 * size[0], picture.shape[0] - 3 * size[1]))
+        return np.asarray(resize(picture, size, **options))
+
+    monkeypatch.setattr(cv2, "resize", seen)
+    picture = np.zeros((500, 500, 3), np.uint8)
+    for corner in range(100, 104):
+        box = (corner, corner + 1, corner + 200, corner + 201)
+        Crop.from_box(box, size=(64, 64)).warp(picture)
+    assert sizes == [(0, 0)] * 4

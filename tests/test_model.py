@@ -1,11 +1,13 @@
 """The assembled network: counts, gradients, sizes, and timm's interface."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from hgzoo import recipes
+from hgzoo.benchmark import live_bytes
 from hgzoo.config import ModelConfig
 from hgzoo.errors import ConfigError, InputError, UnknownNameError
 from hgzoo.model import StackedHourglass
@@ -148,6 +150,29 @@ def test_timms_intermediates_are_the_stacks_features() -> None:
         model.forward_intermediates(images, [3])
     with pytest.raises(ConfigError, match="NCHW"):
         model.forward_intermediates(images, output_fmt="NLC")
+
+
+def test_features_that_nobody_asked_for_are_let_go() -> None:
+    """Two more stacks cost their heatmaps, and the features that are asked for, no more."""
+    wide = {"num_feats": 8, "stem_channels": (2, 4, 4, 8)}
+    few, many = (live(small_model(num_stacks=stacks, **wide).eval()) for stacks in (3, 5))
+    feats, heatmaps = (4 * channels * 16 * 16 for channels in (8, 14))
+    assert many["forward"] - few["forward"] == 2 * heatmaps
+    assert many["features"] == few["features"]
+    assert many["first"] == few["first"]
+    assert many["all"] - few["all"] == 2 * feats
+
+
+def live(model: StackedHourglass) -> dict[str, int]:
+    images = torch.zeros(1, 3, 64, 64)
+    calls = {
+        "forward": model,
+        "features": model.forward_features,
+        "first": partial(model.forward_intermediates, indices=[0]),
+        "all": model.forward_intermediates,
+    }
+    known = [images, *model.parameters(), *model.buffers()]
+    return {name: live_bytes(partial(call, images), known=known) for name, call in calls.items()}
 
 
 def test_timms_reset_replaces_every_head_and_feedback() -> None:

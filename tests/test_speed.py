@@ -38,7 +38,14 @@ from hgzoo.benchmark import (
     ways,
 )
 from hgzoo.cli import main
-from hgzoo.cli.speed import ceilings_table, made_table, speed_table, start_table, subjects_table
+from hgzoo.cli.speed import (
+    ceilings_table,
+    describe,
+    made_table,
+    speed_table,
+    start_table,
+    subjects_table,
+)
 from hgzoo.config import InputSpec
 from hgzoo.errors import ConfigError, HgzooError, MissingExtraError, UnknownNameError
 from hgzoo.lean import LeanHourglass
@@ -222,7 +229,7 @@ def test_the_tables_of_made_up_figures() -> None:
         "| hg2 | plain, float32 | 0.0 | 0 | 2.0 | 79.32 | 0.00 |",
         "| hg2 | openvino, bfloat16 | 7.2 | 0.008 | – | 79.43 | -0.11 |",  # noqa: RUF001
     ]
-    assert subjects_table([small_subject()]).splitlines()[2:] == [
+    assert subjects_table([describe(small_subject())]).splitlines()[2:] == [
         "| small | random weights | 1 | 0.00 |"
     ]
 

@@ -22,6 +22,7 @@ from docs.make import (
     printed,
     reference,
     results,
+    speed,
     terms,
     zoo,
 )
@@ -38,6 +39,7 @@ MAKERS = (
     printed,
     reference,
     results,
+    speed,
     terms,
     zoo,
 )

@@ -4,6 +4,7 @@ from hgzoo.benchmark.conditions import allocator, conditions
 from hgzoo.benchmark.counting import Product, live_bytes, multiplications
 from hgzoo.benchmark.decoders import DecoderError, decoder_errors
 from hgzoo.benchmark.loading import PICTURES, Loading, loading_speeds, write_people
+from hgzoo.benchmark.methods import OURS, Around, around
 from hgzoo.benchmark.networks import (
     CEILINGS,
     PLAIN,
@@ -64,11 +65,13 @@ __all__ = [
     "KEEPING",
     "LOOKING",
     "NEAREST",
+    "OURS",
     "PICTURES",
     "PLAIN",
     "SETUPS",
     "TRUE",
     "WHOLE",
+    "Around",
     "DecoderError",
     "Elsewhere",
     "HasSeconds",
@@ -85,6 +88,7 @@ __all__ = [
     "Way",
     "WayFound",
     "allocator",
+    "around",
     "as_they_are",
     "ceiling_reached",
     "compare_boxes",

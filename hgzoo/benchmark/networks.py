@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -28,7 +28,7 @@ from hgzoo.normalization import to_tensor
 from hgzoo.progress import bar
 from hgzoo.run import Options
 
-K = TypeVar("K")
+Name = TypeVar("Name", bound=Hashable)
 
 NEEDED = {
     "torch": ("torch",),
@@ -269,20 +269,23 @@ def speeds(
 
 @torch.inference_mode()
 def in_turns(
-    calls: Mapping[K, Callable[[], object]], text: str, *, repeats: int, progress: bool
-) -> dict[K, list[float]]:
-    """Return the seconds of a call in every round but the first.
+    calls: Mapping[Name, Callable[[], object]], text: str, *, repeats: int, progress: bool
+) -> dict[Name, list[float]]:
+    """Let calls take turns, each as often as `TURN` has room for.
 
     Args:
-        calls: What takes turns, by any name.
-        text: Of the progress bar.
-        repeats: Rounds that count.
-        progress: Show it.
+        calls: What is timed, by name.
+        text: Stands beside the progress bar.
+        repeats: Rounds that count, 1 or more.
+        progress: Show a progress bar.
+
+    Returns:
+        The seconds of a call in every round but the first.
     """
     number = dict.fromkeys(calls, 1)
-    seconds: dict[K, list[float]] = {name: [] for name in calls}
-    turns = [(turn, name) for turn in range(repeats + 1) for name in calls]
-    for turn, name in bar(turns, text, show=progress, unit="turn"):
+    seconds: dict[Name, list[float]] = {name: [] for name in calls}
+    order = [(turn, name) for turn in range(repeats + 1) for name in calls]
+    for turn, name in bar(order, text, show=progress, unit="turn"):
         time.sleep(PAUSE)
         taken = _seconds(calls[name], number[name])
         number[name] = max(1, round(TURN / taken))

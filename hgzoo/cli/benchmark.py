@@ -45,6 +45,7 @@ hgzoo benchmark decoders
 hgzoo benchmark train
 hgzoo benchmark models hg2
 hgzoo benchmark zoo
+hgzoo benchmark around
 hgzoo benchmark search --data datasets
 hgzoo benchmark startup"""
 

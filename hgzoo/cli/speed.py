@@ -1,13 +1,14 @@
-"""hgzoo benchmark models, hgzoo benchmark startup: how fast networks read pictures, and start."""
+"""hgzoo benchmark models, around, startup: how fast pictures are read, and the first one."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from hgzoo.errors import ConfigError
 from hgzoo.files import atomic, write_text
 
 if TYPE_CHECKING:
-    from hgzoo.benchmark import Made, Speed, Start, Subject
+    from hgzoo.benchmark import Around, Made, Speed, Start, Subject
     from hgzoo.data import Sample
 
 MODELS = """\
@@ -44,11 +45,15 @@ START_HEAD = """\
 | process | seconds | times `import torch` |
 | --- | ---: | ---: |"""
 
+AROUND_HEAD = """\
+| step | method | milliseconds | times hgzoo's |
+| --- | --- | ---: | ---: |"""
+
 NONE = "–"  # noqa: RUF001
 
 
 def add_commands(parts: Any) -> None:
-    """Add `models` and `startup` to the parts of `hgzoo benchmark`."""
+    """Add `models`, `around` and `startup` to the parts of `hgzoo benchmark`."""
     text = "the speed of networks: the plain one and what hgzoo.optimize makes of it, in turns"
     parser = command(parts, "models", _models, text, examples=MODELS)
     add = parser.add_argument
@@ -72,6 +77,13 @@ def add_commands(parts: Any) -> None:
     )
     add("--json", metavar="FILE", help="write the figures there, with each round's seconds")
     add("--plot", metavar="FILE", help="draw how many times faster each network is there")
+    add_quiet(parser)
+    text = "the steps around the network: cutting crops and decoding heatmaps"
+    parser = command(parts, "around", _around, text, examples="hgzoo benchmark around")
+    add = parser.add_argument
+    add("--threads", type=int, help="threads of torch (its default)")
+    add("--repeats", type=int, default=7, help="rounds that count (%(default)s)")
+    add("--json", metavar="FILE", help="write the figures there, with each round's seconds")
     add_quiet(parser)
     text = "the start of a cold process, until it has keypoints"
     parser = command(parts, "startup", _startup, text, examples="hgzoo benchmark startup")
@@ -146,21 +158,14 @@ def _report(
         calibrated = f"{CALIBRATION} of LSP's training pictures"
     if any(row.way.precision == "int8" for row in made):
         print(f"int8 calibrated on {calibrated}")
-    print(f"\n{subjects_table(subjects)}\n\n{speed_table(speeds)}\n\n{ceilings_table(speeds)}")
+    described = [describe(one) for one in subjects]
+    print(f"\n{subjects_table(described)}\n\n{speed_table(speeds)}\n\n{ceilings_table(speeds)}")
     print(f"\n{made_table(made)}")
     if options.json:
         table = {
             **now,
             "calibration": calibrated,
-            "models": [
-                {
-                    "name": one.name,
-                    "weights": weights(one),
-                    "parameters": one.parameters,
-                    "multiplications": one.macs,
-                }
-                for one in subjects
-            ],
+            "models": described,
             "networks": [{**asdict(row), "way": row.way._asdict()} for row in made],
             "speeds": [{**asdict(row), "way": row.way._asdict()} for row in speeds],
         }
@@ -169,16 +174,22 @@ def _report(
         _plot(speeds, Path(options.plot))
 
 
-def weights(one: Subject) -> str:
-    """Say whether a network's weights are anybody's."""
-    return "its own" if one.trained else "random weights"
+def describe(one: Subject) -> dict[str, Any]:
+    """Return what a network comes to, and whether its weights are anybody's."""
+    return {
+        "name": one.name,
+        "weights": "its own" if one.trained else "random weights",
+        "parameters": one.parameters,
+        "multiplications": one.macs,
+    }
 
 
-def subjects_table(subjects: Sequence[Subject]) -> str:
-    """Return what the networks come to, as a Markdown table."""
+def subjects_table(described: Sequence[Mapping[str, Any]]) -> str:
+    """Return what `describe` told of networks, as a Markdown table."""
     rows = [
-        f"| {one.name} | {weights(one)} | {one.parameters:,} | {one.macs / 1e9:.2f} |"
-        for one in subjects
+        f"| {one['name']} | {one['weights']} | {one['parameters']:,} "
+        f"| {one['multiplications'] / 1e9:.2f} |"
+        for one in described
     ]
     return "\n".join([SUBJECTS_HEAD, *rows])
 
@@ -254,6 +265,35 @@ def _plot(speeds: Sequence[Speed], path: Path) -> None:
     drawn = draw_bars(groups, label=label, line=1.0, size=size)
     with atomic(path) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG")
+
+
+def _around(options: argparse.Namespace) -> int:
+    from hgzoo.benchmark import around, conditions
+
+    if options.repeats < 1:
+        raise ConfigError(f"--repeats must be at least 1, got {options.repeats}")
+    set_threads(options.threads)
+    rows = around(repeats=options.repeats, progress=not options.quiet)
+    now = conditions()
+    print(", ".join(f"{name} {value}" for name, value in now.items()))
+    print(f"\n{around_table(rows)}")
+    if options.json:
+        table = {**now, "around": [asdict(row) for row in rows]}
+        write_text(Path(options.json), json.dumps(table, indent=2))
+    return 0
+
+
+def around_table(rows: Sequence[Around]) -> str:
+    """Return what each method takes for each step, as a Markdown table."""
+    from hgzoo.benchmark import OURS, times_faster
+
+    ours = {row.step: row for row in rows if row.method == OURS}
+    lines = [
+        f"| {row.step} | {row.method} | {1e3 * median(row.seconds):.1f} "
+        f"| {times_faster(ours[row.step], row):.1f} |"
+        for row in rows
+    ]
+    return "\n".join([AROUND_HEAD, *lines])
 
 
 def _startup(options: argparse.Namespace) -> int:
