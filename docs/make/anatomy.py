@@ -379,7 +379,7 @@ PARTS: dict[tuple[str, str], Make] = {
     ("docs/anatomy.md", "hourglass"): hourglass,
     ("docs/anatomy.md", "residual"): residual,
     ("docs/anatomy.md", "supervision"): supervision,
-    ("docs/anatomy.md", "the forward pass"): partial(body, StackedHourglass._run),
+    ("docs/anatomy.md", "the forward pass"): partial(body, StackedHourglass._stacks),
     ("docs/anatomy.md", "Stem.forward"): partial(body, blocks.Stem.forward),
     ("docs/anatomy.md", "Hourglass.pyramid"): partial(body, blocks.Hourglass.pyramid),
     ("docs/anatomy.md", "PreActBottleneck.forward"): partial(body, blocks.PreActBottleneck.forward),
