@@ -87,6 +87,11 @@ def of_picture(
         head: What the record says of the run: its model and settings.
         drawn: Where its drawing is; None where there is none.
         threshold: Smallest score that is drawn.
+
+    Examples:
+        >>> from hgzoo.records import of_picture
+        >>> of_picture("a.jpg", (20, 30), [], head={"model": "hg2"}, drawn=None, threshold=0.2)
+        {'picture': 'a.jpg', 'width': 30, 'height': 20, 'model': 'hg2', 'drawn': None, 'poses': []}
     """
     height, width = size
     return {

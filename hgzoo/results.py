@@ -207,6 +207,7 @@ FORMATS: dict[str, Mapping[str, Format]] = {
     "coco": {".json": Format(write=_write_coco, numbered=True)},
     "flic": ARRAYS,
     "lsp": ARRAYS,
+    "lsp_boxes": ARRAYS,
     "mpii": {**ARRAYS, ".mat": Format(write=_write_mpii, numbered=True)},
 }
 """Which files the predictions on a dataset can be written to, by their ending."""

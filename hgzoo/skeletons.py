@@ -202,7 +202,7 @@ _BOX = Skeleton(
     name="box",
     keypoints=("center", "left", "top", "right", "bottom"),
     flip_pairs=((1, 3),),
-    limbs=((1, 3), (2, 4)),
+    limbs=((0, 1), (0, 2), (0, 3), (0, 4)),
     groups={"center": (0,), "sides": (1, 3), "ends": (2, 4)},
 )
 

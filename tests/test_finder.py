@@ -131,6 +131,7 @@ def test_peaks_are_as_high_as_their_neighbors() -> None:
     heatmap[1, 2], heatmap[1, 3], heatmap[4, 6], heatmap[3, 0] = 0.8, 0.5, 0.6, 0.2
     assert peaks(heatmap, 0.3) == [(1, 2), (4, 6)]
     assert peaks(heatmap, 0.1) == [(1, 2), (3, 0), (4, 6)]
+    assert peaks(np.ones((4, 6), np.float32), 0.1) == [(0, 0)]
 
 
 def test_edges_are_found_where_both_sides_agree() -> None:

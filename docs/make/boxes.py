@@ -1,12 +1,25 @@
-"""What boxes cost that nobody gave: the table of `hgzoo benchmark search`."""
+"""What boxes cost that nobody gave: the table of `hgzoo benchmark search`, and a picture.
+
+python -m docs.make.boxes     draws docs/images/boxes.png
+"""
 
 from __future__ import annotations
 
 import json
 
+import cv2
+import numpy as np
+from PIL import Image
+
+import hgzoo
 from docs.make.pages import ROOT, Make
+from hgzoo import visualize
 from hgzoo.benchmark import WayFound
 from hgzoo.cli.benchmark import search_table
+from hgzoo.detectors import Finder
+from hgzoo.files import atomic
+from hgzoo.geometry import Crop
+from hgzoo.pictures import DEMO, RGB, load
 
 SEARCH = "docs/results/search.json"
 """Written by `hgzoo benchmark search --json`."""
@@ -21,3 +34,34 @@ def table() -> str:
 WHOLE: dict[str, Make] = {}
 
 PARTS: dict[tuple[str, str], Make] = {("docs/boxes.md", "search"): table}
+
+
+def scene() -> RGB:
+    """Lay the demo picture, made small, over a larger and blurred copy of itself."""
+    picture = load(DEMO)
+    size = (480, 640)
+    backdrop = Crop.from_box((0, 120, 360, 390), size=size).warp(picture)
+    backdrop = np.asarray(cv2.GaussianBlur(backdrop, (0, 0), 16.0), np.uint8)
+    small = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    height, width = small.shape[:2]
+    backdrop[140 : 140 + height, 390 : 390 + width] = small
+    return backdrop
+
+
+def draw() -> None:
+    """Draw the candidates, and who was found, into docs/images/boxes.png."""
+    picture = scene()
+    predictor = hgzoo.Predictor("hg2_tiny")
+    finder = predictor.detector
+    assert isinstance(finder, Finder), "people are found by the finder"
+    poses = predictor.many([picture])[0]
+    drawn = visualize.draw_boxes(
+        picture, [one.box for one in finder.candidates(picture)[: finder.tries]]
+    )
+    drawn = visualize.draw_boxes(drawn, [pose.box for pose in poses], color=(120, 220, 90))
+    with atomic(ROOT / "docs/images/boxes.png") as temporary:
+        Image.fromarray(visualize.draw_skeleton(drawn, poses)).save(temporary, format="PNG")
+
+
+if __name__ == "__main__":
+    draw()

@@ -100,7 +100,7 @@ def find(name: str, part: str) -> tuple[Dataset, ReadSamples]:
         >>> find("lspet", "validation")
         Traceback (most recent call last):
             ...
-        hgzoo.errors.ConfigError: lspet has no validation part; coco, flic, lsp, mpii have
+        hgzoo.errors.ConfigError: lspet has no validation part; coco, flic, lsp, ...
     """
     if name not in DATASETS:
         raise UnknownNameError("dataset", name, DATASETS)

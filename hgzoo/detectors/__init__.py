@@ -13,7 +13,7 @@ from hgzoo.detectors.faster_rcnn import torchvision_people
 from hgzoo.detectors.finder import Candidate, Finder, finder_for
 from hgzoo.detectors.merging import SAME, distinct, sigmas_for
 from hgzoo.detectors.search import Search, Sight
-from hgzoo.detectors.windows import whole, windows
+from hgzoo.detectors.sliding import whole, windows
 from hgzoo.errors import UnknownNameError
 from hgzoo.geometry import Box
 from hgzoo.pictures import RGB

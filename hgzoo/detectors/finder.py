@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from hgzoo.detectors.merging import distinct, sigmas_for
 from hgzoo.detectors.search import Sight, look
-from hgzoo.detectors.windows import windows
-from hgzoo.geometry import Box, Crop, box_around, halfway, heatmap_to_crop, overlap
+from hgzoo.detectors.sliding import windows
+from hgzoo.geometry import Box, Crop, box_around, extent, halfway, heatmap_to_crop, overlap
 from hgzoo.pictures import RGB
 from hgzoo.readers import Reader
 
@@ -44,7 +45,8 @@ class Finder:
 
     The keypoint network looks at the best candidates. A person's score is the height of the
     middle's peak times the mean height of the keypoints' peaks; the box lies halfway between the
-    candidate's and that of the keypoints, each of which errs in its own way.
+    candidate's and that of the keypoints, each of which errs in its own way. Scores are weighed
+    by the root of the box's longer side before the best is chosen: people are photographed large.
 
     Attributes:
         reader: Asks the network that has the keypoints of skeleton "box".
@@ -87,9 +89,8 @@ class Finder:
             picture: [H, W, 3], RGB, 0..255.
 
         Returns:
-            Their boxes, within the picture's edges and at least a pixel wide and high, the highest
-            score first. The best comes back whatever its score: a picture
-            always gives at least one.
+            Their boxes, within the picture's edges and at least a pixel wide and high, the best
+            first. The best comes back whatever its score: a picture always gives at least one.
         """
         candidates = self.candidates(picture)
         chosen = [
@@ -142,7 +143,7 @@ class Finder:
             replace(sight, score=one.score * sight.score, box=halfway(one.box, sight.box))
             for one, sight in zip(candidates, look(self.keypoints, picture, shown), strict=True)
         ]
-        ranked = sorted(seen, key=lambda sight: -sight.score)
+        ranked = sorted(seen, key=lambda sight: -sight.score * math.sqrt(extent(sight.box)))
         kept = distinct(ranked, sigmas=sigmas_for(self.keypoints.skeleton))
         return [one for n, one in enumerate(kept) if n < 1 or one.score >= self.threshold]
 
@@ -170,10 +171,14 @@ def finder_for(reader: Reader) -> Finder:
 
 
 def peaks(heatmap: NDArray[np.float32], threshold: float) -> list[tuple[int, int]]:
-    """Return (row, column) of pixels as high as a threshold, and as all their neighbors."""
+    """Return (row, column) of pixels as high as a threshold, and as all their neighbors.
+
+    Of neighbors that are equally high the first in reading order counts.
+    """
     padded = np.pad(heatmap, 1, constant_values=-np.inf)
-    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
-    rows, columns = np.nonzero((heatmap >= around.max((2, 3))) & (heatmap >= threshold))
+    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).reshape(*heatmap.shape, 9)
+    before, after = around[..., :4].max(2), around[..., 5:].max(2)
+    rows, columns = np.nonzero((heatmap > before) & (heatmap >= after) & (heatmap >= threshold))
     return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgzoo.detectors.merging import SAME, distinct, sigmas_for
-from hgzoo.detectors.windows import whole, windows
+from hgzoo.detectors.sliding import whole, windows
 from hgzoo.geometry import Box, Crop, box_around, overlap
 from hgzoo.pictures import RGB
 from hgzoo.readers import Reader

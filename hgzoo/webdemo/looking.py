@@ -81,7 +81,7 @@ def look(
     settings = {
         "flip": True,
         "decoder": decoder,
-        "detector": "search",
+        "detector": "auto",
         "boxes": None if box is None else [list(box)],
         "threshold": THRESHOLD,
         "smooth": False,

@@ -1,4 +1,4 @@
-"""Where to look: windows over a picture."""
+"""Where to look: windows that slide over a picture."""
 
 from __future__ import annotations
 
