@@ -20,7 +20,7 @@ from hgzoo.cli.speed import (
 
 PAGE = "docs/speed.md"
 
-NETWORKS = ("hg2", "hg8", "hg2_tiny")
+NETWORKS = ("hg1", "hg2", "hg8", "hg2_tiny")
 """Each has a file in docs/results."""
 
 ONE_THREAD = "hg2_one_thread"
