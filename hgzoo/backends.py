@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,8 +20,7 @@ from hgzoo.normalization import to_tensor
 
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 FastPrecision = Literal["float32", "bfloat16", "int8"]
-Floats = NDArray[np.float32]
-Run = Callable[[Floats], Floats]
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 ABLE: dict[str, tuple[str, ...]] = {
     "float32": ("openvino", "onnxruntime", "torch"),
@@ -94,9 +92,8 @@ def optimize(
     if precision == "int8":
         ready = [prepare(to_tensor(crop[None]), model.input).numpy() for crop in calibration]
         content = quantized(content, ready, name="images")
-    if chosen == "openvino":
-        return EngineNetwork(lean, _openvino(content, precision, tuple(example.shape[1:])))
-    return EngineNetwork(lean, _onnxruntime(content))
+    run = _openvino(content, precision) if chosen == "openvino" else _onnxruntime(content)
+    return EngineNetwork(lean, run)
 
 
 class EngineNetwork:
@@ -162,77 +159,31 @@ def _chosen(backend: str, precision: str, *, on_cpu: bool) -> str:
 
 def _onnxruntime(content: bytes) -> Run:
     runtime = require("onnxruntime", extra="onnx")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors only
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
-    def session(threads: int) -> Run:
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3  # errors only
-        made = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-        def run(images: Floats) -> Floats:
-            heatmaps: Floats = made.run(None, {"images": images})[0]
-            return heatmaps
-
-        return run
-
-    threads = torch.get_num_threads()
-    alone, together = session(1), session(threads)
-    pool = ThreadPoolExecutor(threads)
-    return _spread(lambda pictures: [*pool.map(alone, pictures)], together, threads)
-
-
-def _openvino(content: bytes, precision: str, shape: tuple[int, ...]) -> Run:
-    openvino = require("openvino", extra="openvino")
-    core = openvino.Core()
-    threads = torch.get_num_threads()
-    # OpenVINO would take bfloat16 by itself wherever the processor has it. int8 takes it there
-    # for the few layers that are not in whole numbers.
-    able = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    rounded = precision == "bfloat16" or (precision == "int8" and able)
-    settings = {
-        "INFERENCE_PRECISION_HINT": "bf16" if rounded else "f32",
-        "INFERENCE_NUM_THREADS": threads,
-    }
-    graph = core.read_model(content)
-    graph.reshape([1, *shape])  # numbers that are known now save time in every call
-    together = core.compile_model(graph, "CPU", {**settings, "NUM_STREAMS": 1})
-    streams = core.compile_model(graph, "CPU", {**settings, "NUM_STREAMS": threads})
-    queue = openvino.AsyncInferQueue(streams, threads)
-
-    def alone(pictures: list[Floats]) -> list[Floats]:
-        found = pictures.copy()
-
-        def keep(request: Any, place: int) -> None:  # Any: openvino's own
-            found[place] = request.get_output_tensor().data.copy()
-
-        queue.set_callback(keep)
-        for place, picture in enumerate(pictures):
-            queue.start_async(picture, place)
-        queue.wait_all()
-        return found
-
-    def all_threads(image: Floats) -> Floats:
-        heatmaps: Floats = together(image)[0]
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        heatmaps: NDArray[np.float32] = session.run(None, {"images": images})[0]
         return heatmaps
 
-    return _spread(alone, all_threads, threads)
+    return run
 
 
-def _spread(alone: Callable[[list[Floats]], list[Floats]], together: Run, threads: int) -> Run:
-    """Let every thread read pictures of its own, and all threads share those that are left over.
+def _openvino(content: bytes, precision: str) -> Run:
+    openvino = require("openvino", extra="openvino")
+    core = openvino.Core()
+    settings = {
+        # OpenVINO would take bfloat16 by itself wherever the processor has it.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    compiled = core.compile_model(core.read_model(content), "CPU", settings)
 
-    Threads that share a picture wait for each other at every layer.
-
-    Args:
-        alone: Reads pictures [1, C, H, W], as many at a time as there are threads.
-        together: Reads one with all threads.
-        threads: Their number.
-    """
-
-    def run(images: Floats) -> Floats:
-        pictures = np.split(images, len(images))
-        even = len(pictures) // threads * threads
-        found = [*alone(pictures[:even]), *map(together, pictures[even:])]
-        return np.concatenate(found)
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        heatmaps: NDArray[np.float32] = compiled(images)[0]
+        return heatmaps
 
     return run
