@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -48,7 +49,10 @@ class Draws:
     def _draw(self, gray: np.ndarray) -> np.ndarray:
         drawn = np.zeros((5, 32, 32), np.float32)
         for number in range(5):
-            rows, columns = np.nonzero(np.abs(gray - (250.0 - 40 * number)) < 5)
+            same = (np.abs(gray - (250.0 - 40 * number)) < 5).astype(np.uint8)
+            # The blurred borders of others have this gray, too, but are thin.
+            thick = cv2.morphologyEx(same, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+            rows, columns = np.nonzero(thick)
             if len(rows) > 12 and not self._cut(rows, columns):
                 edges = (columns.min(), rows.min(), columns.max(), rows.max())
                 drawn = np.maximum(drawn, self.height * self._points(*edges) * 0.9**number)
@@ -84,17 +88,22 @@ def test_a_candidates_box_is_the_persons(finder: Finder) -> None:
     assert 0.7 < candidates[0].score <= 0.9
 
 
-def test_everybody_is_found_the_surest_first(finder: Finder) -> None:
-    left, right = (20, 60, 100, 190), (290, 110, 380, 280)
+@pytest.mark.parametrize("right", [(300, 110, 380, 240), (260, 60, 380, 280)])
+def test_everybody_is_found_the_best_first(
+    finder: Finder, right: tuple[int, int, int, int]
+) -> None:
+    """Of equal size the brighter one, who is seen better; else the root of the size counts too."""
+    left = (20, 60, 100, 190)
+    larger = right[3] - right[1] > left[3] - left[1]
     boxes = finder(picture_of(left, right))
     assert len(boxes) == 2
-    for box, person in zip(boxes, (left, right), strict=True):  # the brighter one is seen better
+    for box, person in zip(boxes, (right, left) if larger else (left, right), strict=True):
         assert overlap(box, person) > 0.75
 
 
 def test_two_heights_multiply(finder: Finder) -> None:
     """Peak of the middle times mean of the keypoints' peaks decides who comes back besides."""
-    picture = picture_of((20, 60, 100, 190), (290, 110, 380, 280))
+    picture = picture_of((20, 60, 100, 190), (300, 110, 380, 240))
     second = finder.candidates(picture)[1].score * 0.6  # the crowd's own score
     assert len(replace(finder, threshold=second - 0.01)(picture)) == 2
     assert len(replace(finder, threshold=second + 0.01)(picture)) == 1
