@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.util import find_spec
-from typing import Literal
+from threading import Lock
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -119,9 +121,12 @@ class EngineNetwork:
         self.device = torch.device("cpu")
         self.dtype = torch.float32
         self._run = run
+        self._running = Lock()
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         """Return the last heatmaps, in a list.
+
+        Callers in several threads are served one after the other: each call uses all threads.
 
         Args:
             images: Normalized pictures, [B, C, *input.size].
@@ -137,7 +142,8 @@ class EngineNetwork:
                 f'{images.shape[-2]}x{images.shape[-1]}; backend="torch" takes any size'
             )
         ready = np.ascontiguousarray(images.detach().cpu().float().numpy())
-        return [torch.from_numpy(self._run(ready))]
+        with self._running:
+            return [torch.from_numpy(self._run(ready))]
 
 
 def _chosen(backend: str, precision: str, *, on_cpu: bool) -> str:
@@ -171,9 +177,19 @@ def _onnxruntime(content: bytes) -> Run:
     return run
 
 
+@cache
+def _core() -> Any:  # Any: openvino's own, untyped
+    """Return the process's only OpenVINO core, which lives as long as the process.
+
+    Each core gives the process another stack for its signal handlers, and takes it back when it
+    goes. Cores that do not go in the reverse order in which they came leave a stack behind that is
+    no longer there: the next signal, be it Ctrl-C, ends the process.
+    """
+    return require("openvino", extra="openvino").Core()
+
+
 def _openvino(content: bytes, precision: str) -> Run:
-    openvino = require("openvino", extra="openvino")
-    core = openvino.Core()
+    core = _core()
     settings = {
         # OpenVINO would take bfloat16 by itself wherever the processor has it.
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",

@@ -1,6 +1,9 @@
 """hgzoo.optimize: the same last heatmaps from every engine."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,6 +64,40 @@ def test_engines_give_the_last_heatmaps(
         wanted = model(pictures)[-1]
     (found,) = fast(pictures)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_engines_answer_several_callers_at_once(
+    fast: Network, model: hgzoo.StackedHourglass
+) -> None:
+    """As a web server's threads would be."""
+    batches = images(12).split(3)
+    with torch.inference_mode():
+        wanted = [model(batch)[-1] for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for found, right in zip(
+                pool.map(lambda one: fast(one)[0], batches), wanted, strict=True
+            ):
+                torch.testing.assert_close(
+                    found, right, rtol=1e-4, atol=1e-4 * float(right.abs().max())
+                )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGUSR1")
+@pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+def test_engines_that_go_leave_the_process_able_to_take_a_signal(content: bytes) -> None:
+    """Two OpenVINO cores that went in the order they came ended the process at the next Ctrl-C."""
+    program = f"""
+import signal
+from hgzoo import backends
+first, second = (backends._openvino({content!r}, "float32") for _ in range(2))
+del first
+del second
+signal.signal(signal.SIGUSR1, lambda *_: print("taken"))
+signal.raise_signal(signal.SIGUSR1)
+"""
+    run = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "taken\n"), run.stderr
 
 
 def test_engines_take_one_size(fast: Network) -> None:
