@@ -51,11 +51,18 @@ def traced(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=ENGINES)
-def fast(request: pytest.FixtureRequest, model: hgzoo.StackedHourglass, traced: None) -> Network:
+def fast(
+    request: pytest.FixtureRequest,
+    model: hgzoo.StackedHourglass,
+    traced: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Network:
+    """Made for two threads, so that few pictures can be too few, even, or one too many."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     return hgzoo.optimize(model, backend=request.param)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, 2, 5])
 def test_engines_give_the_last_heatmaps(
     fast: Network, model: hgzoo.StackedHourglass, batch: int
 ) -> None:
@@ -64,6 +71,59 @@ def test_engines_give_the_last_heatmaps(
         wanted = model(pictures)[-1]
     (found,) = fast(pictures)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize(("threads", "alone", "together"), [(1, 5, 0), (2, 4, 1), (8, 0, 5)])
+def test_pictures_are_shared_out_in_order(threads: int, alone: int, together: int) -> None:
+    counts = dict.fromkeys(("alone", "together"), 0)
+
+    def read(image: np.ndarray, by: str) -> np.ndarray:
+        assert image.shape == (1, 2)
+        counts[by] += 1
+        return image * 10
+
+    run = backends._spread(
+        lambda pictures: [read(one, "alone") for one in pictures],
+        lambda picture: read(picture, "together"),
+        threads,
+    )
+    images = np.arange(10, dtype=np.float32).reshape(5, 2)
+    np.testing.assert_array_equal(run(images), images * 10)
+    assert counts == {"alone": alone, "together": together}
+
+
+@pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+@pytest.mark.parametrize(
+    ("precision", "able", "hint"),
+    [
+        ("float32", True, "f32"),
+        ("bfloat16", False, "bf16"),
+        ("int8", True, "bf16"),
+        ("int8", False, "f32"),
+    ],
+)
+def test_openvinos_number_format_is_chosen(
+    precision: str, able: bool, hint: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What int8 leaves in floats is bfloat16 where the processor has it."""
+    core, hints = backends._core(), []
+
+    class Core:
+        def get_property(self, device: str, name: str) -> list[str]:
+            known: list[str] = core.get_property(device, name)
+            return ["FP32", "BF16"] if able else [one for one in known if one != "BF16"]
+
+        def read_model(self, content: bytes) -> object:
+            return core.read_model(content)
+
+        def compile_model(self, graph: object, device: str, settings: dict[str, object]) -> object:
+            hints.append(settings["INFERENCE_PRECISION_HINT"])
+            plain = {**settings, "INFERENCE_PRECISION_HINT": "f32"}
+            return core.compile_model(graph, device, plain)
+
+    monkeypatch.setattr(backends, "_core", Core)
+    backends._openvino(content, precision, (3, 32, 48))
+    assert hints == [hint, hint]
 
 
 def test_engines_answer_several_callers_at_once(
@@ -90,7 +150,7 @@ def test_engines_that_go_leave_the_process_able_to_take_a_signal(content: bytes)
     program = f"""
 import signal
 from hgzoo import backends
-first, second = (backends._openvino({content!r}, "float32") for _ in range(2))
+first, second = (backends._openvino({content!r}, "float32", (3, 32, 48)) for _ in range(2))
 del first
 del second
 signal.signal(signal.SIGUSR1, lambda *_: print("taken"))
