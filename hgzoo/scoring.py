@@ -78,7 +78,7 @@ class Score:
         strict: The means at the smaller threshold, by names such as "14 pooled, PCKh@0.1".
         area: Area under the curve of each mean from 0 to the threshold.
         visibility: The pooled mean over the keypoints that are to be seen ("seen") and over those
-            that are not ("hidden"); empty where nobody says which are.
+            that are not ("hidden"), where there are any; empty where nobody says which are.
         curve: "thresholds", and for each of them every row of the table.
     """
 
@@ -294,7 +294,5 @@ def score(
 def _by_visibility(hit: Bools, visible: Bools, hidden: Bools | None) -> dict[str, float]:
     if hidden is None:
         return {}
-    return {
-        "seen": metrics.pooled(hit, visible & ~hidden),
-        "hidden": metrics.pooled(hit, visible & hidden),
-    }
+    kinds = {"seen": visible & ~hidden, "hidden": visible & hidden}
+    return {name: metrics.pooled(hit, kind) for name, kind in kinds.items() if kind.any()}

@@ -1,7 +1,7 @@
 """Scoring anybody's predictions: known answers, and files of every kind."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,13 @@ def test_hidden_keypoints_count_and_are_told_apart(truth: Path) -> None:
     score = scoring.score(MPII.read(truth), shifted(p1=50.0), **PCKH)
     assert score.visibility == {"seen": pytest.approx(100 * 31 / 43), "hidden": 0.0}
     assert score.means["16 pooled"] == pytest.approx(100 * 31 / 47)
+
+
+def test_nobody_hidden_has_no_figure(truth: Path) -> None:
+    read = MPII.read(truth)
+    assert read.hidden is not None
+    seen = replace(read, hidden=np.zeros_like(read.hidden))
+    assert list(scoring.score(seen, shifted(p1=50.0), **PCKH).visibility) == ["seen"]
 
 
 def test_the_stricter_threshold_and_the_area(truth: Path) -> None:
