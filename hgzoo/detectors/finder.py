@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgzoo.detectors.merging import distinct, sigmas_for
-from hgzoo.detectors.search import Sight, look
+from hgzoo.detectors.search import Sight, look, window_round
 from hgzoo.detectors.sliding import windows
-from hgzoo.geometry import Box, Crop, box_around, extent, halfway, heatmap_to_crop, overlap
+from hgzoo.geometry import Box, Crop, box_around, halfway, heatmap_to_crop, overlap
 from hgzoo.pictures import RGB
 from hgzoo.readers import Reader
 
@@ -25,7 +25,7 @@ class Candidate(NamedTuple):
     """A box in which a person may be.
 
     Attributes:
-        score: Height of the middle's peak, 0..1.
+        score: Height of the middle's peak, 0..1; after a closer look the geometric mean of both.
         box: (x0, y0, x1, y1), edges, within the picture.
     """
 
@@ -41,12 +41,15 @@ class Finder:
     heatmaps: the middle of each person's box, and the middles of its four edges. Each peak of the
     first is a candidate. Its box is as wide as left and right edge agree best in the peak's row,
     the same way to both sides, and as high as top and bottom agree in its column. (The middle as a
-    keypoint, and the box found from there: Objects as Points, Zhou et al., 2019.)
+    keypoint, and the box found from there: Objects as Points, Zhou et al., 2019.) A window round
+    each of the best candidates then shows them in the size that suits the network: the box seen
+    there is theirs.
 
-    The keypoint network looks at the best candidates. A person's score is the height of the
-    middle's peak times the mean height of the keypoints' peaks; the box lies halfway between the
-    candidate's and that of the keypoints, each of which errs in its own way. Scores are weighed
-    by the root of the box's longer side before the best is chosen: people are photographed large.
+    The keypoint network looks at them in turn. A person's score is the candidate's, times the mean
+    height of the keypoints' peaks, times the overlap (IoU) of the candidate's box and that of the
+    keypoints. Halfway between these two, each of which errs in its own way, the network looks at
+    those who are kept once or twice more, until the box of the keypoints stands still: that box is
+    theirs.
 
     Attributes:
         reader: Asks the network that has the keypoints of skeleton "box".
@@ -58,6 +61,8 @@ class Finder:
         tries: How many candidates are looked at in any case.
         sure: From this height on, further candidates are looked at too.
         threshold: Smallest score of a person besides the best.
+        rounds: How often a person who was found is looked at again, at most.
+        still: A box stands still when it overlaps the one before by so much (IoU).
 
     Examples:
         >>> import hgzoo
@@ -75,12 +80,14 @@ class Finder:
     reader: Reader
     keypoints: Reader
     scales: tuple[float, ...] = (1.0, 0.6, 0.35)
-    step: float = 0.6
+    step: float = 0.7
     peak: float = 0.1
     overlap: float = 0.5
     tries: int = 3
-    sure: float = 0.25
-    threshold: float = 0.1
+    sure: float = 0.35
+    threshold: float = 0.06
+    rounds: int = 2
+    still: float = 0.9
 
     def __call__(self, picture: RGB) -> list[Box]:
         """Find people.
@@ -92,34 +99,49 @@ class Finder:
             Their boxes, within the picture's edges and at least a pixel wide and high, the best
             first. The best comes back whatever its score: a picture always gives at least one.
         """
-        candidates = self.candidates(picture)
-        chosen = [
-            one for n, one in enumerate(candidates) if n < self.tries or one.score >= self.sure
-        ]
-        return [sight.box for sight in self._people(picture, chosen)]
+        people = self._people(picture, self.candidates(picture))
+        return [self._settled(picture, one.box) for one in people]
 
     def candidates(self, picture: RGB) -> list[Candidate]:
-        """Return the boxes in which people may be, the highest peak first; at least one.
+        """Return the boxes in which people may be, the highest score first; at least one.
 
         Args:
             picture: [H, W, 3], RGB, 0..255.
         """
-        size, shape = self.reader.input.size, picture.shape[:2]
-        shown = windows(shape, size, scales=self.scales, step=self.step)
-        read = self.reader(np.stack([window.warp(picture) for window in shown]), heatmaps=True)
-        assert read.heatmaps is not None, "heatmaps were asked for"
-        drawn = read.heatmaps[-1]  # [windows, 5, H, W]
-        least = min(self.peak, float(drawn[:, 0].max()))
-        seen = [
-            one
-            for window, heatmaps in zip(shown, drawn, strict=True)
-            for one in self._in_window(window, heatmaps, shape, least)
-        ]
+        found = self._overview(picture)
+        chosen = [one for n, one in enumerate(found) if n < self.tries or one.score >= self.sure]
+        return sorted(self._closer(picture, chosen), key=lambda one: -one.score)
+
+    def _overview(self, picture: RGB) -> list[Candidate]:
+        """Look through windows over the picture; of candidates that overlap the better stays."""
+        size = self.reader.input.size
+        shown = windows(picture.shape[:2], size, scales=self.scales, step=self.step)
+        seen = [one for found in self._look(picture, shown) for one in found]
+        highest = max(one.score for one in seen)
         kept: list[Candidate] = []
         for one in sorted(seen, key=lambda candidate: -candidate.score):
-            if all(overlap(one.box, better.box) <= self.overlap for better in kept):
+            enough = one.score >= min(self.peak, highest)
+            if enough and all(overlap(one.box, better.box) <= self.overlap for better in kept):
                 kept.append(one)
         return kept
+
+    def _closer(self, picture: RGB, candidates: Sequence[Candidate]) -> Iterator[Candidate]:
+        """Look at each candidate again, in a window round it."""
+        shown = [window_round(one.box, self.reader.input) for one in candidates]
+        for one, found in zip(candidates, self._look(picture, shown), strict=True):
+            again = max(found, key=lambda other: other.score * overlap(other.box, one.box))
+            box = again.box if overlap(again.box, one.box) > 0 else one.box
+            yield Candidate(math.sqrt(one.score * again.score), box)
+
+    def _look(self, picture: RGB, shown: Sequence[Crop]) -> list[list[Candidate]]:
+        """Return what each window shows, at least one candidate each."""
+        read = self.reader(np.stack([window.warp(picture) for window in shown]), heatmaps=True)
+        assert read.heatmaps is not None, "heatmaps were asked for"
+        shape = picture.shape[:2]
+        return [
+            list(self._in_window(window, heatmaps, shape, min(self.peak, float(heatmaps[0].max()))))
+            for window, heatmaps in zip(shown, read.heatmaps[-1], strict=True)
+        ]
 
     def _in_window(
         self, window: Crop, heatmaps: NDArray[np.float32], shape: tuple[int, int], least: float
@@ -135,17 +157,28 @@ class Finder:
 
     def _people(self, picture: RGB, candidates: Sequence[Candidate]) -> list[Sight]:
         """Look at candidates; return the best, and all that score well, one sight a person."""
-        spec = self.keypoints.input
-        shown = [
-            Crop.from_box(one.box, size=spec.size, padding=spec.box_padding) for one in candidates
-        ]
+        shown = [window_round(one.box, self.keypoints.input) for one in candidates]
         seen = [
-            replace(sight, score=one.score * sight.score, box=halfway(one.box, sight.box))
+            replace(
+                sight,
+                score=one.score * sight.score * overlap(one.box, sight.box),
+                box=halfway(one.box, sight.box),
+            )
             for one, sight in zip(candidates, look(self.keypoints, picture, shown), strict=True)
         ]
-        ranked = sorted(seen, key=lambda sight: -sight.score * math.sqrt(extent(sight.box)))
+        ranked = sorted(seen, key=lambda sight: -sight.score)
         kept = distinct(ranked, sigmas=sigmas_for(self.keypoints.skeleton))
         return [one for n, one in enumerate(kept) if n < 1 or one.score >= self.threshold]
+
+    def _settled(self, picture: RGB, box: Box) -> Box:
+        """Let a box move to the keypoints in it, until it stands still."""
+        for _ in range(self.rounds):
+            before = box
+            (sight,) = look(self.keypoints, picture, [window_round(box, self.keypoints.input)])
+            box = sight.box
+            if overlap(box, before) >= self.still:
+                break
+        return box
 
 
 def finder_for(reader: Reader) -> Finder:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hgzoo.config import InputSpec
 from hgzoo.detectors.merging import SAME, distinct, sigmas_for
 from hgzoo.detectors.sliding import whole, windows
 from hgzoo.geometry import Box, Crop, box_around, overlap
@@ -47,6 +48,11 @@ def look(reader: Reader, picture: RGB, shown: Sequence[Crop]) -> list[Sight]:
         box = box_around(keypoints, (picture.shape[0], picture.shape[1]))
         sights.append(Sight(window=window, keypoints=keypoints, score=float(score.mean()), box=box))
     return sights
+
+
+def window_round(box: Box, spec: InputSpec) -> Crop:
+    """Show a box as a network expects it."""
+    return Crop.from_box(box, size=spec.size, padding=spec.box_padding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +118,7 @@ class Search:
         for tries in self.tries:
             standing, moving = [], []
             for one in self._people(seen, at_least=tries):
-                following = self._next(one)
+                following = window_round(one.box, self.reader.input)
                 if overlap(one.window.rectangle, following.rectangle) < self.still:
                     moving.append(following)
                 else:
@@ -121,10 +127,6 @@ class Search:
                 break
             seen = [*standing, *look(self.reader, picture, moving)]
         return self._people(seen, at_least=1)
-
-    def _next(self, sight: Sight) -> Crop:
-        spec = self.reader.input
-        return Crop.from_box(sight.box, size=spec.size, padding=spec.box_padding)
 
     def _people(self, seen: Sequence[Sight], *, at_least: int) -> list[Sight]:
         """Keep the best, and all that score well; one sight a person."""
