@@ -122,7 +122,7 @@ def begin_from(model: StackedHourglass, name: str | Path) -> None:
     """Let a network begin with other weights of its architecture.
 
     Where those are for other keypoints, its layers that make heatmaps, and feed them back, are
-    random, as in a new network.
+    random, as in a new network. Where they have fewer stacks, the further ones are.
 
     Args:
         model: The network; changed in place.
@@ -141,12 +141,14 @@ def begin_from(model: StackedHourglass, name: str | Path) -> None:
         5
     """
     begin = find_weights(name)
-    if begin.model.num_keypoints == model.config.num_keypoints:
+    fewer = begin.model.num_stacks < model.config.num_stacks
+    if begin.model.num_keypoints == model.config.num_keypoints and not fewer:
         model.take(begin, where=str(name))
         return
     donor = StackedHourglass.from_checkpoint(begin, where=str(name))
     _adapt(donor, num_keypoints=model.config.num_keypoints, in_chans=None)
-    checkpoints.fill(model, donor.state_dict(), where=str(name))
+    further = model.state_dict() if fewer else {}
+    checkpoints.fill(model, {**further, **donor.state_dict()}, where=str(name))
 
 
 def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Checkpoint:

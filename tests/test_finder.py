@@ -263,3 +263,16 @@ def test_a_training_may_begin_from_weights_for_other_keypoints() -> None:
     assert model.config.num_keypoints == 5
     with pytest.raises(WeightsError, match="does not fit the network"):
         begin_from(hgzoo.StackedHourglass(small_config()), "hg1_nano")
+
+
+def test_a_training_may_begin_from_weights_of_fewer_stacks(tmp_path: Path) -> None:
+    one, two = (hgzoo.StackedHourglass(small_config(num_stacks=n)) for n in (1, 2))
+    before = {name: value.clone() for name, value in two.state_dict().items()}
+    one.save_pretrained(tmp_path)
+    begin_from(two, tmp_path)
+    taken = one.state_dict()
+    for name, value in two.state_dict().items():
+        assert torch.equal(value, taken.get(name, before[name])), name
+    two.save_pretrained(tmp_path / "two")
+    with pytest.raises(WeightsError, match=r"unexpected: heads\.1"):
+        begin_from(one, tmp_path / "two")
