@@ -150,18 +150,6 @@ def middle(start: float, end: float) -> float:
     return (start + end) / 2 - 0.5
 
 
-def extent(box: Box) -> float:
-    """Return the longer side of a box.
-
-    Examples:
-        >>> from hgzoo.geometry import extent
-        >>> extent((1.0, 2.0, 4.0, 10.0))
-        8.0
-    """
-    x0, y0, x1, y1 = box
-    return max(x1 - x0, y1 - y0)
-
-
 def halfway(one: Box, other: Box) -> Box:
     """Return the box whose edges lie halfway between those of two boxes.
 
