@@ -144,6 +144,8 @@ class EngineNetwork:
                 f"this network was optimized for {height}x{width}, got "
                 f'{images.shape[-2]}x{images.shape[-1]}; backend="torch" takes any size'
             )
+        if not len(images):  # of which engines can make nothing
+            return [torch.empty(0, self.config.num_keypoints, *self.input.heatmap_size)]
         ready = np.ascontiguousarray(images.detach().cpu().float().numpy())
         with self._running:
             return [torch.from_numpy(self._run(ready))]

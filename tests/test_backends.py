@@ -73,6 +73,13 @@ def test_engines_give_the_last_heatmaps(
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
 
 
+def test_no_pictures_give_no_heatmaps(fast: Network, model: hgzoo.StackedHourglass) -> None:
+    with torch.inference_mode():
+        wanted = model(images(0))[-1]
+    (found,) = fast(images(0))
+    torch.testing.assert_close(found, wanted)
+
+
 @pytest.mark.parametrize(("threads", "alone", "together"), [(1, 5, 0), (2, 4, 1), (8, 0, 5)])
 def test_pictures_are_shared_out_in_order(threads: int, alone: int, together: int) -> None:
     counts = dict.fromkeys(("alone", "together"), 0)
