@@ -184,7 +184,8 @@ def _onnxruntime(content: bytes) -> Run:
         return run
 
     threads = torch.get_num_threads()
-    alone, together = session(1), session(threads)
+    alone = session(1)
+    together = session(threads) if threads > 1 else alone
     pool = ThreadPoolExecutor(threads)
     return _spread(lambda pictures: [*pool.map(alone, pictures)], together, threads)
 
@@ -214,8 +215,9 @@ def _openvino(content: bytes, precision: str, shape: tuple[int, ...]) -> Run:
     }
     graph = core.read_model(content)
     graph.reshape([1, *shape])  # numbers that are known now save time in every call
-    together = core.compile_model(graph, "CPU", {**settings, "NUM_STREAMS": 1})
     streams = core.compile_model(graph, "CPU", {**settings, "NUM_STREAMS": threads})
+    one = {**settings, "NUM_STREAMS": 1}
+    together = core.compile_model(graph, "CPU", one) if threads > 1 else streams
     queue = openvino.AsyncInferQueue(streams, threads)
 
     def keep(request: Any, at: tuple[list[Floats], int]) -> None:  # Any: openvino's own

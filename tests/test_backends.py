@@ -129,8 +129,31 @@ def test_openvinos_number_format_is_chosen(
             return core.compile_model(graph, device, plain)
 
     monkeypatch.setattr(backends, "_core", Core)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     backends._openvino(content, precision, (3, 32, 48))
     assert hints == [hint, hint]
+
+
+@pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+def test_one_thread_needs_one_compiled_graph(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, streams = backends._core(), []
+
+    class Core:
+        get_property = core.get_property
+        read_model = core.read_model
+
+        def compile_model(self, graph: object, device: str, settings: dict[str, object]) -> object:
+            streams.append(settings["NUM_STREAMS"])
+            return core.compile_model(graph, device, settings)
+
+    monkeypatch.setattr(backends, "_core", Core)
+    for threads in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda number=threads: number)
+        run = backends._openvino(content, "float32", (3, 32, 48))
+        assert len(run(images(3).numpy())) == 3
+    assert streams == [1, 2, 1]
 
 
 def test_engines_answer_several_callers_at_once(
