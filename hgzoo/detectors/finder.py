@@ -117,11 +117,12 @@ class Finder:
         size = self.reader.input.size
         shown = windows(picture.shape[:2], size, scales=self.scales, step=self.step)
         seen = [one for found in self._look(picture, shown) for one in found]
-        highest = max(one.score for one in seen)
+        seen.sort(key=lambda candidate: -candidate.score)
+        least = min(self.peak, seen[0].score)
         kept: list[Candidate] = []
-        for one in sorted(seen, key=lambda candidate: -candidate.score):
-            enough = one.score >= min(self.peak, highest)
-            if enough and all(overlap(one.box, better.box) <= self.overlap for better in kept):
+        for one in seen:
+            apart = all(overlap(one.box, better.box) <= self.overlap for better in kept)
+            if one.score >= least and apart:
                 kept.append(one)
         return kept
 
