@@ -28,6 +28,10 @@ def join() -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not _group():
         import torch
 
+        # Its functions keep the group that there is when it is imported, as a default: were that
+        # ours, its threads would outlive our parting, and could abort the process at its end.
+        import torch.distributed.nn
+
         accelerate = require("accelerate", extra="train")
         # Unless it is told, accelerate lets processes without a GPU work each for itself.
         wanted = accelerate.utils.parse_flag_from_env("ACCELERATE_USE_CPU")

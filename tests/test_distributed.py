@@ -80,6 +80,17 @@ def test_every_process_learns_the_same_result(runs: Path) -> None:
     assert len(set(lines.values())) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are named in Linux's /proc")
+def test_nothing_is_left_of_the_group_when_processes_have_parted(runs: Path) -> None:
+    """Threads that were left could abort a process that had done all its work."""
+    printed = (runs / "printed").read_text(encoding="utf-8").splitlines()
+    assert printed.count("parted: 0 threads") == 2
+    assert (
+        sum(line.startswith("together: ") and line != "together: 0 threads" for line in printed)
+        == 2
+    )
+
+
 def test_one_of_the_processes_writes_the_files(runs: Path) -> None:
     assert load_model(runs / "two").config.num_keypoints == 14
     assert {path.name for path in (runs / "two").iterdir()} == {
