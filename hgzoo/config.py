@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from hgzoo.errors import ConfigError
+from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.skeletons import SKELETONS, Skeleton, nameless
 
 HeatmapKind = Literal["heights", "logits", "log_odds"]
@@ -235,10 +235,16 @@ class TrainConfig:
     """How weights are made.
 
     Attributes:
-        datasets: Name of each training set (a key of `hgzoo.data.DATASETS`), and how often an
-            epoch shows each of its pictures.
-        validation: Name of the set on which the best epoch is chosen.
-        init: Weights to go on from, such as "hg2_tiny.lsp"; "" starts from random ones.
+        datasets: Name of each training set (a key of `hgzoo.data.DATASETS`, or the path of a JSON
+            file in COCO's format, below the folder of the datasets), and how often an epoch shows
+            each of its images: 2 shows all of them twice, 0.5 every second one. Keypoints are
+            matched by name.
+        label_weights: How much the labels of a training set count in the loss; 1 where a set is
+            not named. Labels in COCO's format may carry a "weight" besides.
+        validation: Name of each held-out set, and its share in the mean by which the best epoch
+            is chosen; 0 only reports it.
+        init: Weights to go on from, such as "hg2_tiny.lsp"; "" starts from random ones. Heatmap
+            layers of keypoints with the same name are taken over.
         target: A key of `hgzoo.targets.TARGETS`.
         sigma: Width of the target's Gaussian, heatmap pixels.
         loss: A key of `hgzoo.losses.LOSSES`.
@@ -267,8 +273,9 @@ class TrainConfig:
         augment: The table [train.augment].
     """
 
-    datasets: Mapping[str, int] = field(default_factory=dict)
-    validation: str = ""
+    datasets: Mapping[str, float] = field(default_factory=dict)
+    label_weights: Mapping[str, float] = field(default_factory=dict)
+    validation: Mapping[str, float] = field(default_factory=dict)
     init: str = ""
     target: str = "gaussian"
     sigma: float = 1.0
@@ -309,6 +316,15 @@ class TrainConfig:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0.0 <= self.ema_decay < 1.0:
             raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+        for name in ("datasets", "label_weights", "validation"):
+            for dataset, number in getattr(self, name).items():
+                if not 0.0 <= number < math.inf:
+                    raise ConfigError(f"{name}.{dataset} must be 0 or more, got {number}")
+        for dataset in self.label_weights:
+            if dataset not in self.datasets:
+                raise UnknownNameError("dataset in label_weights", dataset, self.datasets)
+        if self.validation and not any(self.validation.values()):
+            raise ConfigError("one set of validation at least needs a share above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

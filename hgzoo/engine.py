@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,15 +26,33 @@ from hgzoo.model import StackedHourglass
 from hgzoo.progress import bar
 from hgzoo.run import Options, Run
 from hgzoo.scoring import Score, Truth, score
-from hgzoo.skeletons import Skeleton
+from hgzoo.skeletons import Skeleton, matching
 
 logger = logging.getLogger(__name__)
 
 METRICS: dict[Metric, str] = {"pck": "PCK", "pckh": "PCKh"}
 """What the metrics of a recipe's [eval] table are called."""
 
+LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+"""Rows of the joints that every set of people annotates."""
+
 PCK_EVERY = 10
 """Steps between two looks at the training PCK, which costs a decoding."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeldOut:
+    """People to evaluate on.
+
+    Attributes:
+        samples: The people.
+        skeleton: What their keypoints are; those that the network has, by name, count.
+        share: Of this set in the mean by which the best epoch is chosen; 0 only reports it.
+    """
+
+    samples: Sequence[Sample]
+    skeleton: Skeleton
+    share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +63,8 @@ class Report:
         score: Every figure of the last stack.
         stacks: The pooled mean after each stack, percent: the paper's story of refinement
             (Section 4.3).
+        limbs: The pooled mean of shoulders, elbows, wrists, hips, knees and ankles, percent; nan
+            where the keypoints have none.
         company: The pooled mean of people who are "alone" in their picture and of those "among
             others" (Section 4.4); without a kind that nobody is of.
         annotated: For keypoints that are not annotated everywhere: how well the mean of their
@@ -56,6 +76,7 @@ class Report:
 
     score: Score
     stacks: list[float]
+    limbs: float
     company: dict[str, float]
     annotated: dict[str, float]
     predicted: NDArray[np.float64]
@@ -77,29 +98,31 @@ def fit(
     recipe: Recipe,
     model: StackedHourglass,
     *,
-    train: Sequence[tuple[Sequence[Sample], int]],
-    validation: Sequence[Sample],
+    train: Sequence[tuple[Sequence[Sample], float]],
+    validation: Mapping[str, HeldOut],
     out: str | Path,
     resume: bool = False,
     options: Options | None = None,
-) -> Report | None:
+) -> dict[str, Report] | None:
     """Train a network as its recipe says.
 
     Args:
         recipe: What to do.
         model: The network; changed in place, and left with its last weights (not the best).
-        train: Sets of samples, and how often an epoch shows each.
-        validation: Samples to choose the best epoch by.
+        train: Sets of samples with the network's keypoints, and how often an epoch shows each.
+        validation: Held-out sets by name. The best epoch is that of the highest mean of their
+            figures, each by its share.
         out: The run folder; `hgzoo.run` tells what it holds.
         resume: Go on from its `last.pt`, to the same weights as without the interruption.
         options: Precision, workers, progress bar.
 
     Returns:
-        The report of the best weights, as `release.safetensors` has them; None where Ctrl-C
-        stopped the run, which `resume` continues.
+        The report of each held-out set for the best weights, as `release.safetensors` has them;
+        None where Ctrl-C stopped the run, which `resume` continues.
 
     Raises:
-        ConfigError: The recipe cannot be trained, or the folder holds another run.
+        ConfigError: The recipe cannot be trained, no held-out set has a share, or the folder holds
+            another run.
         WeightsError: There is no checkpoint to resume from, or it is damaged.
         MissingExtraError: accelerate or timm is not installed.
 
@@ -107,18 +130,29 @@ def fit(
         >>> from dataclasses import replace
         >>> from pathlib import Path
         >>> from hgzoo.data import read_coco
-        >>> from hgzoo.engine import fit
+        >>> from hgzoo.engine import HeldOut, fit
         >>> from hgzoo.finetuning import FINETUNE, prepare
         >>> from hgzoo.run import Options
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> short = replace(FINETUNE, epochs=1, batch_size=2)
         >>> recipe, model = prepare("hg1_nano", skeleton, train=short)
-        >>> sets = {"train": [(samples[:4], 1)], "validation": samples[4:]}
-        >>> report = fit(recipe, model, **sets, out="run", options=Options(progress=False))
-        >>> report.predicted.shape, Path("run/best.safetensors").is_file()
+        >>> held_out = {"mine": HeldOut(samples=samples[4:], skeleton=skeleton)}
+        >>> sets = {"train": [(samples[:4], 1)], "validation": held_out}
+        >>> reports = fit(recipe, model, **sets, out="run", options=Options(progress=False))
+        >>> reports["mine"].predicted.shape, Path("run/best.safetensors").is_file()
         ((2, 17, 2), True)
     """
     options = options or Options()
+    total = sum(one.share for one in validation.values())
+    if not total > 0.0:
+        raise ConfigError("no held-out set has a share in choosing the best epoch")
+
+    def reports_of(network: Network) -> dict[str, Report]:
+        return {
+            name: evaluate(network, one.samples, recipe.eval, skeleton=one.skeleton, options=options)
+            for name, one in validation.items()
+        }
+
     run = Run(recipe, model, train, out=Path(out), options=options)
     if resume:
         run.restore()
@@ -130,9 +164,14 @@ def fit(
             if stop.requested:
                 run.save()
                 break
-            report = evaluate(run.averaged, validation, recipe.eval, options=options)
-            judged = {f"val_{row}": value for row, value in report.groups.items()}
-            run.finish_epoch({**figures, **judged}, report.mean)
+            reports = reports_of(run.averaged)
+            mean = sum(one.share * reports[name].mean for name, one in validation.items()) / total
+            rows = {
+                f"{name}/{row}": value
+                for name, report in reports.items()
+                for row, value in report.groups.items()
+            }
+            run.finish_epoch({**figures, **rows, "mean": mean}, mean)
     release = run.out / "release.safetensors"
     if processes.is_first() and not stop.requested:
         checkpoints.write(checkpoints.read(run.out / "best.safetensors"), release, half=True)
@@ -142,7 +181,7 @@ def fit(
         logger.warning("stopped in epoch %d; --resume goes on", run.place.epoch + 1)
         return None
     model = StackedHourglass.from_checkpoint(checkpoints.read(release), where=str(release))
-    return evaluate(model, validation, recipe.eval, options=options)
+    return reports_of(model)
 
 
 def evaluate(
@@ -150,6 +189,7 @@ def evaluate(
     samples: Sequence[Sample],
     config: EvalConfig,
     *,
+    skeleton: Skeleton | None = None,
     batch_size: int = 32,
     decoder: str = "",
     options: Options | None = None,
@@ -160,15 +200,19 @@ def evaluate(
         model: A network, on any device, or one that `hgzoo.optimize` made; its mode is kept.
         samples: The people.
         config: Metric, threshold, flip test.
+        skeleton: What the samples' keypoints are; those that the network has, by name, count. None
+            where they are the network's.
         batch_size: Crops at a time.
         decoder: A key of `hgzoo.decoders.DECODERS`; "" takes the one the weights come with.
         options: Precision, workers, progress bar.
 
     Returns:
-        Percent of correct keypoints, and the predictions in picture pixels.
+        Percent of correct keypoints, and the predictions in image pixels, both for the samples'
+        keypoints; a prediction that the network does not make is nan, with score 0.
 
     Raises:
-        ConfigError: There are no samples, or the skeleton has no reference length.
+        ConfigError: There are no samples, none has a reference length, or the network has none of
+            their keypoints.
 
     Examples:
         >>> from pathlib import Path
@@ -187,13 +231,15 @@ def evaluate(
     options = options or Options()
     if not samples:
         raise ConfigError("there is nobody to judge by: the validation set is empty")
-    skeleton = model.output.skeleton_for(model.config.num_keypoints)
+    own = model.output.skeleton_for(model.config.num_keypoints)
+    skeleton = skeleton or own
+    columns = _columns(own, skeleton)
     crops = Crops(samples, spec=model.input, flip_index=skeleton.flip_index)
     order = [(0, index) for index in range(len(samples))][processes.index() :: processes.count()]
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     judged = np.zeros(len(samples))
-    stacks = np.zeros((model.config.num_stacks, len(samples), skeleton.num_keypoints, 2))
-    scores, activity = np.zeros((2, len(samples), skeleton.num_keypoints))
+    stacks = np.zeros((model.config.num_stacks, len(samples), own.num_keypoints, 2))
+    scores, activity = np.zeros((2, len(samples), own.num_keypoints))
     modules = [model] if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     for module in modules:
@@ -220,7 +266,24 @@ def evaluate(
         for part in (judged, stacks, scores, activity)
     )
     assert (judged == 1).all(), "somebody was judged twice, or not at all"
-    return _report(stacks, scores, activity, samples, skeleton, config)
+    there = np.array(columns) >= 0
+    stacks = np.where(there[:, None], stacks[:, :, columns], np.nan)
+    scores, activity = (np.where(there, part[:, columns], 0.0) for part in (scores, activity))
+    return _report(stacks, scores, activity, samples, skeleton, there, config)
+
+
+def _columns(own: Skeleton, wanted: Skeleton) -> list[int]:
+    """Return for each keypoint to evaluate its index among the network's, or -1."""
+    if own.num_keypoints == wanted.num_keypoints and "" in (own.name, wanted.name):
+        return list(range(own.num_keypoints))
+    columns = matching(own, wanted)
+    if max(columns) < 0:
+        raise ConfigError(
+            f"the network has none of these {wanted.num_keypoints} keypoints "
+            f"({', '.join(wanted.keypoints[:3])}, …); its own are "
+            f"{', '.join(own.keypoints[:3])}, …: keypoints are matched by name"
+        )
+    return columns
 
 
 def _report(
@@ -229,6 +292,7 @@ def _report(
     activity: NDArray[np.float64],
     samples: Sequence[Sample],
     skeleton: Skeleton,
+    there: NDArray[np.bool_],
     config: EvalConfig,
 ) -> Report:
     reference = np.array([sample.reference for sample in samples])
@@ -237,7 +301,7 @@ def _report(
     annotated = np.stack([sample.visible for sample in samples])
     truth = Truth(
         keypoints=np.stack([sample.keypoints for sample in samples]),
-        visible=annotated & (reference > 0)[:, None],
+        visible=annotated & (reference > 0)[:, None] & there,
         hidden=np.stack([sample.hidden for sample in samples]),
         reference=reference,
         skeleton=skeleton,
@@ -247,10 +311,12 @@ def _report(
         metrics.hits(xy, truth.keypoints, truth.visible, reference, threshold=config.threshold)
         for xy in stacks
     ]
+    limbs = [index for row in LIMBS for index in skeleton.groups.get(row, ())]
     kinds = {"alone": ~crowded, "among others": crowded}
     return Report(
         score=score(truth, stacks[-1], metric=METRICS[config.metric], threshold=config.threshold),
         stacks=[metrics.pooled(hit, truth.visible) for hit in hits],
+        limbs=metrics.pooled(hits[-1][:, limbs], truth.visible[:, limbs]),
         company={
             name: metrics.pooled(hits[-1][who], truth.visible[who])
             for name, who in kinds.items()
@@ -259,7 +325,7 @@ def _report(
         annotated={
             name: 100.0 * metrics.average_precision(activity[:, index], annotated[:, index])
             for index, name in enumerate(skeleton.keypoints)
-            if annotated[:, index].any() and not annotated[:, index].all()
+            if there[index] and annotated[:, index].any() and not annotated[:, index].all()
         },
         predicted=stacks[-1],
         scores=scores,

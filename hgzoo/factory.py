@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hgzoo import cards, checkpoints, directories, download, recipes, sources
 from hgzoo.checkpoints import Checkpoint
@@ -19,6 +20,11 @@ from hgzoo.config import ModelConfig, Recipe, Weights
 from hgzoo.errors import ConfigError, UnknownNameError, WeightsError, names_near_misses
 from hgzoo.files import is_folder
 from hgzoo.model import StackedHourglass
+from hgzoo.skeletons import Skeleton, matching
+
+HEATMAPS = re.compile(r"(inner_)?heads\.\d+\.heatmaps\.(weight|bias)")
+FED_BACK = re.compile(r"feedbacks\.\d+\.heatmaps\.weight")
+"""Layers whose outgoing, and whose incoming channels are the keypoints'."""
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".bin", ".ckpt")
 """What counts as a checkpoint file where a name is expected."""
@@ -121,8 +127,9 @@ def load_model(name: str | Path) -> StackedHourglass:
 def begin_from(model: StackedHourglass, name: str | Path) -> None:
     """Let a network begin with other weights of its architecture.
 
-    Where those are for other keypoints, its layers that make heatmaps, and feed them back, are
-    random, as in a new network. Where they have fewer stacks, the further ones are.
+    Where those are for other keypoints, layers that make heatmaps, and feed them back, are taken
+    over for keypoints of the same name, and are random for the others, as in a new network. Where
+    they have fewer stacks, the further ones are random.
 
     Args:
         model: The network; changed in place.
@@ -142,13 +149,35 @@ def begin_from(model: StackedHourglass, name: str | Path) -> None:
     """
     begin = find_weights(name)
     fewer = begin.model.num_stacks < model.config.num_stacks
-    if begin.model.num_keypoints == model.config.num_keypoints and not fewer:
+    source = begin.output.skeleton_for(begin.model.num_keypoints)
+    target = model.output.skeleton_for(model.config.num_keypoints)
+    if source.keypoints == target.keypoints and not fewer:
         model.take(begin, where=str(name))
         return
     donor = StackedHourglass.from_checkpoint(begin, where=str(name))
-    _adapt(donor, num_keypoints=model.config.num_keypoints, in_chans=None)
+    old = donor.state_dict()
+    if source.num_keypoints != target.num_keypoints:
+        _adapt(donor, num_keypoints=target.num_keypoints, in_chans=None)
+    new = donor.state_dict()
+    if source.name and target.name:
+        _take_named(new, old, source, target)
     further = model.state_dict() if fewer else {}
-    checkpoints.fill(model, {**further, **donor.state_dict()}, where=str(name))
+    checkpoints.fill(model, {**further, **new}, where=str(name))
+
+
+def _take_named(
+    new: dict[str, Tensor], old: Mapping[str, Tensor], source: Skeleton, target: Skeleton
+) -> None:
+    """Take what makes and feeds back the heatmaps of keypoints with the same name."""
+    columns = matching(source, target)
+    taken = [index for index, column in enumerate(columns) if column >= 0]
+    given = [columns[index] for index in taken]
+    for key in new:
+        if HEATMAPS.fullmatch(key):
+            new[key][taken] = old[key][given]
+        elif FED_BACK.fullmatch(key):
+            new[key][:, taken] = old[key][:, given]
+    logger.info("heatmap layers of %d of %d keypoints are taken over", len(taken), len(columns))
 
 
 def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Checkpoint:

@@ -12,7 +12,7 @@ import torch
 from hgzoo import checkpoints, engine, factory, processes
 from hgzoo.config import AugmentConfig, EvalConfig, Recipe, TrainConfig
 from hgzoo.data import Sample, usable
-from hgzoo.engine import Report
+from hgzoo.engine import HeldOut, Report
 from hgzoo.errors import ConfigError
 from hgzoo.losses import LOSSES
 from hgzoo.model import StackedHourglass
@@ -175,18 +175,20 @@ def finetune(
     if not judges:
         people, judges = split(people)
     recipe, model = prepare(name, skeleton, train=train, frozen_stacks=frozen_stacks)
-    report = engine.fit(
+    reports = engine.fit(
         recipe,
         model,
         train=[(people, 1)],
-        validation=judges,
+        validation={"held_out": HeldOut(samples=judges, skeleton=skeleton)},
         out=out,
         resume=resume,
         options=options,
     )
-    if report is not None and processes.is_first():
+    if reports is None:
+        return None
+    if processes.is_first():
         best = Path(out) / "best.safetensors"
         StackedHourglass.from_checkpoint(checkpoints.read(best), where=str(best)).save_pretrained(
             out
         )
-    return report
+    return reports["held_out"]

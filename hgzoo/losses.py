@@ -120,6 +120,7 @@ def stacked(
     visible: Tensor,
     *,
     loss: Loss,
+    weight: Tensor | None = None,
     unlabeled: str = "ignore",
     hard_keypoints: int = 0,
 ) -> tuple[Tensor, Tensor]:
@@ -134,6 +135,7 @@ def stacked(
         target: Heights, [B, K, H, W], 0..1.
         visible: Which keypoints are annotated and usable, [B, K] bool.
         loss: An entry of `LOSSES`.
+        weight: How much the keypoints of each picture count, [B], 0 and more; None for 1.
         unlabeled: "ignore" leaves keypoints that are not visible out; "zero" asks them for an
             empty heatmap, the paper's rule.
         hard_keypoints: Count only so many keypoints of largest loss in each picture; 0 for all.
@@ -142,7 +144,7 @@ def stacked(
         Two tensors:
 
         - sum: Over stacks and keypoints that count, a scalar.
-        - number: How many keypoints count, a scalar, float32.
+        - number: How many keypoints count, each by its picture's weight, a scalar, float32.
 
     Raises:
         ConfigError: "zero" with a loss over distributions, which have no empty heatmap.
@@ -166,8 +168,11 @@ def stacked(
         target = target * counts[..., None, None]
         counts = counts.new_ones(counts.shape)
     each = [loss.compare(stack, target) * counts for stack in heatmaps]
+    number = counts.sum(1)  # [B]
     if hard_keypoints:  # online hard keypoint mining
         hard = min(hard_keypoints, counts.shape[1])
         each = [one.topk(hard, dim=1).values for one in each]
-        counts = counts.sum(1).clamp_max(hard)
-    return sum((one.sum() for one in each), target.new_zeros(())), counts.sum()
+        number = number.clamp_max(hard)
+    weight = number.new_ones(number.shape) if weight is None else weight
+    losses = [one.sum(1) @ weight for one in each]
+    return sum(losses, target.new_zeros(())), number @ weight

@@ -64,7 +64,7 @@ def collect(
     """Put predictions into the rows and the pixels of their dataset.
 
     Args:
-        dataset: A key of `hgzoo.data.DATASETS`.
+        dataset: A key of `hgzoo.data.DATASETS`, or the path of a JSON file in COCO's format.
         people: Everybody, N.
         judged: Those of them who were shown to the network, M.
         keypoints: Predictions for those, [M, K, 2], picture pixels, 0-based.
@@ -84,7 +84,7 @@ def collect(
     where = [rows[person] for person in judged]
     size = (len(people), keypoints.shape[1])
     all_keypoints, all_scores = np.full((*size, 2), np.nan), np.full(size, np.nan)
-    all_keypoints[where] = keypoints + DATASETS[dataset].first_pixel
+    all_keypoints[where] = keypoints + (DATASETS[dataset].first_pixel if dataset in DATASETS else 0)
     all_scores[where] = scores
     return Results(people=people, keypoints=all_keypoints, scores=all_scores)
 
@@ -205,12 +205,10 @@ ARRAYS = {".h5": Format(write=_write_h5), ".npz": Format(write=_write_npz)}
 
 FORMATS: dict[str, Mapping[str, Format]] = {
     "coco": {".json": Format(write=_write_coco, numbered=True)},
-    "flic": ARRAYS,
-    "lsp": ARRAYS,
-    "lsp_boxes": ARRAYS,
     "mpii": {**ARRAYS, ".mat": Format(write=_write_mpii, numbered=True)},
 }
-"""Which files the predictions on a dataset can be written to, by their ending."""
+"""Which files the predictions on a dataset can be written to, by their ending; `ARRAYS` where a
+dataset has no format of its own."""
 
 
 def find_format(path: Path, dataset: str, people: Sequence[Sample]) -> Format:
@@ -218,7 +216,7 @@ def find_format(path: Path, dataset: str, people: Sequence[Sample]) -> Format:
 
     Args:
         path: The file; its ending decides.
-        dataset: A key of `FORMATS`.
+        dataset: A key of `hgzoo.data.DATASETS`, or the path of a JSON file in COCO's format.
         people: Everybody who will be in it.
 
     Raises:
@@ -235,7 +233,7 @@ def find_format(path: Path, dataset: str, people: Sequence[Sample]) -> Format:
             ...
         hgzoo.errors.UnknownNameError: unknown file for predictions on lsp '.txt'; did ...
     """
-    formats = FORMATS[dataset]
+    formats = FORMATS.get("coco" if dataset.endswith(".json") else dataset, ARRAYS)
     if path.suffix not in formats:
         raise UnknownNameError(f"file for predictions on {dataset}", path.suffix, formats)
     chosen = formats[path.suffix]

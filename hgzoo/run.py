@@ -43,7 +43,8 @@ class Options:
     """What belongs to the machine and not to the recipe.
 
     Attributes:
-        precision: Number format of the forward pass; weights and losses are always float32.
+        precision: Number format of the forward pass; weights and losses are always float32. "auto"
+            takes the faster one of this machine.
         workers: Processes that read pictures beside the training process.
         progress: Show a progress bar.
         save_every: Batches between two checkpoints; each epoch ends with one too.
@@ -120,7 +121,7 @@ class Run:
         self,
         recipe: Recipe,
         model: StackedHourglass,
-        train: Sequence[tuple[Sequence[Sample], int]],
+        train: Sequence[tuple[Sequence[Sample], float]],
         *,
         out: Path,
         options: Options,
@@ -183,6 +184,7 @@ class Run:
             TARGETS[config.target](xy, spec.heatmap_size, config.sigma),
             batch.visible,
             loss=LOSSES[config.loss],
+            weight=batch.weight,
             unlabeled=config.unlabeled,
             hard_keypoints=config.hard_keypoints,
         )
@@ -365,7 +367,7 @@ def check(recipe: Recipe) -> None:
 
 
 def _shown(
-    model: StackedHourglass, train: Sequence[tuple[Sequence[Sample], int]], config: TrainConfig
+    model: StackedHourglass, train: Sequence[tuple[Sequence[Sample], float]], config: TrainConfig
 ) -> tuple[EpochBatches, Crops]:
     """Return the order of the training pictures, and the crops of them."""
     samples = [sample for group, _ in train for sample in group]
@@ -384,7 +386,7 @@ def _shown(
     )
     if len(batches) < config.accumulate:
         raise ConfigError(
-            f"{len(batches.indices)} training pictures are too few for {config.accumulate} "
+            f"{batches.shown} training images are too few for {config.accumulate} "
             f"batches of {config.batch_size}; lower batch_size"
         )
     skeleton = model.output.skeleton_for(model.config.num_keypoints)

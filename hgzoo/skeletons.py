@@ -242,6 +242,18 @@ def get(name: str) -> Skeleton:
     return SKELETONS[name] if name else nameless(0)
 
 
+def matching(source: Skeleton, target: Skeleton) -> list[int]:
+    """Return for each keypoint of the target its index in the source, or -1, [K].
+
+    Examples:
+        >>> from hgzoo.skeletons import SKELETONS, matching
+        >>> matching(SKELETONS["coco"], SKELETONS["lsp"])
+        [16, 14, 12, 11, 13, 15, 10, 8, 6, 5, 7, 9, -1, -1]
+    """
+    index = {name: number for number, name in enumerate(source.keypoints)}
+    return [index.get(name, -1) for name in target.keypoints]
+
+
 def nameless(num_keypoints: int) -> Skeleton:
     """Return K points without meaning: `keypoint_0` to `keypoint_{K-1}`, no pairs, no limbs.
 

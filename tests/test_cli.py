@@ -165,7 +165,7 @@ heatmaps = "logits"
 skeleton = "lsp"
 [train]
 datasets = { lspet = 2 }
-validation = "lsp"
+validation = { lsp = 1 }
 loss = "spatial_cross_entropy"
 epochs = 1
 batch_size = 4

@@ -44,7 +44,7 @@ def _check(options: argparse.Namespace) -> int:
 
     from hgzoo.data import find, inspect, usable
 
-    dataset, read = find(options.dataset, options.part)
+    dataset, read = find(options.dataset, options.part, Path(options.data))
     samples = read(Path(options.data))
     people, problems = usable(samples)
     sizes, doubts = inspect(people)

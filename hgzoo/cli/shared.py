@@ -68,9 +68,9 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--precision",
-        choices=("float32", "bfloat16"),
+        choices=("auto", "float32", "bfloat16"),
         default="float32",
-        help="number format of the forward pass (%(default)s)",
+        help="number format of the forward pass; auto takes the faster one (%(default)s)",
     )
     add("--workers", type=int, default=0, help="processes that read pictures (%(default)s)")
 

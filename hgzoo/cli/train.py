@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,12 @@ from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
-    from hgzoo.config import ModelConfig
     from hgzoo.data import Dataset, Sample
     from hgzoo.engine import Report
     from hgzoo.oks import Precision
     from hgzoo.results import Results
     from hgzoo.run import Options
+    from hgzoo.skeletons import Skeleton
 
 TRAIN = """\
 hgzoo train hg2_tiny --data datasets --precision bfloat16 --workers 2
@@ -56,7 +57,7 @@ def add_commands(commands: Any) -> None:
     add = parser.add_argument
     add("model", help="a name of the zoo, a weights file or a run folder")
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
-    add("--dataset", default="lsp", help="which set (%(default)s)")
+    add("--dataset", default="lsp", help="which set, or a JSON in COCO's format (%(default)s)")
     add("--json", metavar="FILE", help="write the figures there")
     add("--plot", metavar="FILE", help="draw the curve of each row over the threshold there")
     add(
@@ -76,6 +77,7 @@ def _train(options: argparse.Namespace) -> int:
     import torch
 
     from hgzoo import engine, factory, recipes
+    from hgzoo.data import matched
     from hgzoo.model import StackedHourglass
 
     changes = [*options.set, *([f"init={options.init}"] if options.init else [])]
@@ -89,17 +91,25 @@ def _train(options: argparse.Namespace) -> int:
             f"{recipe.name} names no datasets in its [train] table; add --recipe "
             f"{' or '.join(recipes.trainings())}"
         )
-    train = [
-        (_people(name, "train", recipe.model, options.data), times)
-        for name, times in config.datasets.items()
-    ]
-    validation = _people(config.validation, "validation", recipe.model, options.data)
+    if not config.validation:
+        raise ConfigError(f"{recipe.name} names no held-out set in its [train] table: validation")
     torch.manual_seed(config.seed)
     model = StackedHourglass(recipe.model, input=recipe.input, output=recipe.output)
+    target = recipe.output.skeleton_for(recipe.model.num_keypoints)
+    train = []
+    for name, times in config.datasets.items():
+        people, skeleton = _people(name, "train", options.data)
+        weight = config.label_weights.get(name, 1.0)
+        weighted = [replace(one, weight=one.weight * weight) for one in people]
+        train.append((matched(weighted, skeleton, target, where=name), times))
+    validation = {}
+    for name, share in config.validation.items():
+        people, skeleton = _people(name, "validation", options.data)
+        validation[name] = engine.HeldOut(samples=people, skeleton=skeleton, share=share)
     if config.init:
         factory.begin_from(model, config.init)
     out = Path(options.out or f"runs/{recipe.name}")
-    report = engine.fit(
+    reports = engine.fit(
         recipe,
         model,
         train=train,
@@ -108,29 +118,34 @@ def _train(options: argparse.Namespace) -> int:
         resume=options.resume,
         options=replace(machine(options), save_every=options.save_every),
     )
-    return finished(report, f"the best weights are {out / 'release.safetensors'}")
+    return finished(reports, f"the best weights are {out / 'release.safetensors'}")
 
 
 @together
 def _evaluate(options: argparse.Namespace) -> int:
     from hgzoo import engine, processes
     from hgzoo.config import EvalConfig
-    from hgzoo.data import DATASETS
+    from hgzoo.data import find
     from hgzoo.factory import load_model
     from hgzoo.inference import move
     from hgzoo.results import collect, find_format
 
     model = move(load_model(options.model), options.device)
-    everybody = _everybody(options.dataset, "validation", model.config, options.data)
+    dataset, read = find(options.dataset, "validation", Path(options.data))
+    everybody = read(Path(options.data))
     export = (
         find_format(Path(options.export), options.dataset, everybody) if options.export else None
     )
     people = _usable(options.dataset, everybody)
-    dataset = DATASETS[options.dataset]
     threshold = dataset.threshold if options.threshold is None else options.threshold
     config = EvalConfig(metric=dataset.metric, threshold=threshold, flip=not options.no_flip)
     report = engine.evaluate(
-        model, people, config, decoder=options.decoder, options=machine(options)
+        model,
+        people,
+        config,
+        skeleton=dataset.skeleton,
+        decoder=options.decoder,
+        options=machine(options),
     )
     if not processes.is_first():
         return 0
@@ -150,7 +165,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             "flip": config.flip,
             "decoder": options.decoder or model.output.decoder,
             **asdict(report.score),
-            **{name: getattr(report, name) for name in ("stacks", "company", "annotated")},
+            **{n: getattr(report, n) for n in ("stacks", "limbs", "company", "annotated")},
             **({"oks": asdict(found)} if found else {}),
         }
         write_text(Path(options.json), json.dumps(table, indent=2))
@@ -173,23 +188,12 @@ def _precision(
     return oks.precision(truth, found, boxes=oks.TRUE_BOXES, pictures=pictures)
 
 
-def _people(name: str, part: str, model: ModelConfig, data: str) -> list[Sample]:
-    """Read the people of a dataset that a network can be shown."""
-    return _usable(name, _everybody(name, part, model, data))
-
-
-def _everybody(name: str, part: str, model: ModelConfig, data: str) -> list[Sample]:
-    """Read all people of a dataset whose keypoints are the network's."""
+def _people(name: str, part: str, data: str) -> tuple[list[Sample], Skeleton]:
+    """Read the people of a dataset that a network can be shown, and what their keypoints are."""
     from hgzoo.data import find
 
-    dataset, read = find(name, part)
-    keypoints = dataset.skeleton.keypoints
-    if model.num_keypoints != len(keypoints):
-        raise ConfigError(
-            f"{name} has {len(keypoints)} keypoints ({dataset.skeleton.name}), the network "
-            f"{model.num_keypoints}"
-        )
-    return read(Path(data))
+    dataset, read = find(name, part, Path(data))
+    return _usable(name, read(Path(data))), dataset.skeleton
 
 
 def _usable(name: str, everybody: Sequence[Sample]) -> list[Sample]:
@@ -217,19 +221,22 @@ def machine(options: argparse.Namespace) -> Options:
     )
 
 
-def finished(report: Report | None, hint: str) -> int:
+def finished(reports: Mapping[str, Report] | None, hint: str) -> int:
     """Print what a training run gave, once, and where to go on; return the exit code.
 
     Args:
-        report: Of the best weights; None where Ctrl-C stopped the run.
+        reports: Of the best weights, by held-out set; None where Ctrl-C stopped the run.
         hint: A line for whoever started it; not among the figures.
     """
     from hgzoo import processes
 
-    if report is None:
+    if reports is None:
         return 130
     if processes.is_first():
-        print_report(report)
+        for name, report in reports.items():
+            print(f"{name}:")
+            print_report(report)
+            print()
         print(hint, file=sys.stderr)
     return 0
 
@@ -247,3 +254,5 @@ def print_report(report: Report) -> None:
             for name, value in figures.items():
                 print(f"  {name:<24} {value:6.2f}")
     print(f"\nplain mean of the rows      {report.mean:6.2f}")
+    if math.isfinite(report.limbs):
+        print(f"12 limb joints, pooled      {report.limbs:6.2f}")

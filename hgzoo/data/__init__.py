@@ -9,9 +9,16 @@ from pathlib import Path
 from hgzoo.config import Metric
 from hgzoo.data.batches import EpochBatches
 from hgzoo.data.boxes import lsp_boxes_train, lsp_boxes_validation, lspet_boxes_train
-from hgzoo.data.coco import coco_annotations, coco_train, coco_validation, read_coco
+from hgzoo.data.coco import (
+    coco_annotations,
+    coco_train,
+    coco_validation,
+    read_annotations,
+    read_coco,
+)
 from hgzoo.data.flic import flic_train, flic_validation
 from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_cleaned_train, lspet_train
+from hgzoo.data.matching import matched
 from hgzoo.data.mpii import mpii_train, mpii_validation
 from hgzoo.data.samples import Sample, inspect, sample_from_keypoints, usable
 from hgzoo.data.transforms import Batch, Crops, crop_of, loader
@@ -78,12 +85,14 @@ DATASETS: dict[str, Dataset] = {
 """Every dataset by name; each is read from the folder that holds the datasets' folders."""
 
 
-def find(name: str, part: str) -> tuple[Dataset, ReadSamples]:
+def find(name: str, part: str, root: Path | None = None) -> tuple[Dataset, ReadSamples]:
     """Look a dataset up.
 
     Args:
-        name: A key of `DATASETS`.
-        part: "train" or "validation".
+        name: A key of `DATASETS`, or the path of a JSON file in COCO's format, below the root; its
+            images lie beside it, or in a folder "images" there.
+        part: "train" or "validation"; a file is either.
+        root: The folder that holds the datasets; None where the file's path is whole.
 
     Returns:
         The dataset, and what reads that part of it.
@@ -91,8 +100,10 @@ def find(name: str, part: str) -> tuple[Dataset, ReadSamples]:
     Raises:
         UnknownNameError: There is no such dataset.
         ConfigError: It has no such part.
+        DataError: The file is missing or damaged.
 
     Examples:
+        >>> from pathlib import Path
         >>> from hgzoo.data import find
         >>> dataset, read = find("mpii", "validation")
         >>> dataset.metric, dataset.threshold, dataset.skeleton.num_keypoints
@@ -101,15 +112,36 @@ def find(name: str, part: str) -> tuple[Dataset, ReadSamples]:
         Traceback (most recent call last):
             ...
         hgzoo.errors.ConfigError: lspet has no validation part; coco, flic, lsp, ...
+        >>> mine, read = find("my_coco.json", "train", Path())
+        >>> mine.skeleton.name, len(read(Path()))
+        ('coco', 6)
     """
-    if name not in DATASETS:
+    dataset = _own_file(name, root or Path()) if name.endswith(".json") else DATASETS.get(name)
+    if dataset is None:
         raise UnknownNameError("dataset", name, DATASETS)
-    dataset = DATASETS[name]
     read = dataset.train if part == "train" else dataset.validation
     if read is None:
         known = [one for one, each in DATASETS.items() if each.validation]
         raise ConfigError(f"{name} has no {part} part; {', '.join(known)} have")
     return dataset, read
+
+
+def _own_file(name: str, root: Path) -> Dataset:
+    """Describe a file in COCO's format as a dataset."""
+
+    def read(root: Path) -> list[Sample]:
+        path = root / name
+        images = path.parent / "images"
+        return read_coco(path, images if images.is_dir() else path.parent)[0]
+
+    return Dataset(
+        skeleton=read_annotations(root / name).skeleton,
+        train=read,
+        validation=read,
+        threshold=0.1,
+        first_pixel=0,
+        oks_annotations=lambda root: root / name,
+    )
 
 
 __all__ = [
@@ -124,6 +156,7 @@ __all__ = [
     "find",
     "inspect",
     "loader",
+    "matched",
     "read_coco",
     "sample_from_keypoints",
     "usable",

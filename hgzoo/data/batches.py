@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 
@@ -15,7 +16,8 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
     each is augmented in its own way. Set `epoch`, and `skip` to leave out the first batches.
 
     Args:
-        repeats: How often an epoch shows each sample, [N].
+        repeats: How often an epoch shows each sample, [N]; 0.5 shows it in half of the epochs, and
+            every epoch shows as many samples.
         batch_size: Samples a batch; a last, smaller batch is left out.
         seed: Of the order.
         part: Of the processes that share each batch out, which one this is, from 0.
@@ -30,16 +32,16 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
 
     def __init__(
         self,
-        repeats: Sequence[int],
+        repeats: Sequence[float],
         *,
         batch_size: int,
         seed: int,
         part: int = 0,
         parts: int = 1,
     ) -> None:
-        self.indices = np.repeat(np.arange(len(repeats)), repeats)
-        self.copies = np.concatenate([np.arange(times) for times in (0, *repeats)])
-        self.most = max(repeats, default=1)
+        self.repeats = np.asarray(repeats, np.float64)
+        self.most = max(1, int(np.ceil(self.repeats).max(initial=1)))
+        self.shown = int(np.floor(self.repeats).sum() + _whole(_part(self.repeats).sum()))
         self.batch_size = batch_size
         self.seed = seed
         self.part, self.parts = part, parts
@@ -48,13 +50,33 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return len(self.indices) // self.batch_size
+        return self.shown // self.batch_size
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         """Yield this epoch's batches, but for the first `skip`."""
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.indices))
-        showing = self.epoch * self.most + self.copies
+        times = np.floor(self.repeats).astype(int)
+        times[self._once_more()] += 1
+        indices = np.repeat(np.arange(len(times)), times)
+        copies = np.concatenate([np.arange(number) for number in (0, *times)])
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(indices))
+        showing = self.epoch * self.most + copies
         for batch in range(self.skip, len(self)):
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             mine = chosen[self.part :: self.parts]
-            yield [(int(showing[one]), int(self.indices[one])) for one in mine]
+            yield [(int(showing[one]), int(indices[one])) for one in mine]
+
+    def _once_more(self) -> NDArray[np.intp]:
+        """Choose the samples that this epoch shows for the fraction of their `repeats`."""
+        order = np.random.default_rng((self.seed, self.epoch, 1)).permutation(len(self.repeats))
+        steps = _whole(_part(self.repeats)[order].cumsum())
+        return order[np.diff(steps, prepend=0) > 0]
+
+
+def _part(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what is left of numbers without their whole part."""
+    return numbers - np.floor(numbers)
+
+
+def _whole(number: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Round sums of fractions down, but for what rounding took from them."""
+    return np.floor(number + 1e-6).astype(np.int64)

@@ -8,6 +8,7 @@ Left and right are told by the names: "left_eye" and "right_eye", "eye_l" and "e
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ class Annotation:
             none.
         area: Square picture pixels; the box's where the file has none.
         crowd: Several people at once, whom nobody told apart.
+        weight: How much the labels count in training, 0 and more: hgzoo's own key, 1 elsewhere.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Annotation:
     box: tuple[float, float, float, float]
     area: float
     crowd: bool
+    weight: float
 
     @property
     def labeled(self) -> bool:
@@ -273,7 +276,16 @@ def _annotation(annotation: Table, images: Mapping[Any, str], skeleton: Skeleton
         box=box,
         area=float(annotation.get("area") or box[2] * box[3]),
         crowd=crowd,
+        weight=_weight(annotation),
     )
+
+
+def _weight(annotation: Table) -> float:
+    """Return how much an annotation counts: its own "weight", or 1."""
+    weight = float(annotation.get("weight", 1.0))
+    if not 0.0 <= weight < math.inf:
+        raise ValueError(f"annotation {annotation.get('id')} has the weight {weight}")
+    return weight
 
 
 def _box(annotation: Table, keypoints: NDArray[np.float64]) -> tuple[float, float, float, float]:
@@ -298,6 +310,7 @@ def _sample(one: Annotation, path: Path, *, others: int) -> Sample:
         hidden=flag == 1,
         reference=one.area**0.5,
         others=others,
+        weight=one.weight,
         picture_id=one.image if isinstance(one.image, int) else -1,
         person_id=one.number,
     )

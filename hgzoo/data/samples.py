@@ -29,6 +29,7 @@ class Sample:
             pixels: the head's size (MPII), the torso (LSP, FLIC), the root of the area (COCO); 0
             where it is not known.
         others: People besides this one in the picture, as far as the annotations tell.
+        weight: How much the labels count in the loss; 0 and more.
         picture_id: The dataset's own number of the picture (COCO's image id; the place in MPII's
             and FLIC's list, from 0), -1 where it has none.
         person_id: The dataset's own number of the person (COCO's annotation id; the place among
@@ -43,6 +44,7 @@ class Sample:
     hidden: NDArray[np.bool_]
     reference: float = 0.0
     others: int = 0
+    weight: float = 1.0
     picture_id: int = -1
     person_id: int = -1
 

@@ -32,6 +32,7 @@ class Batch(NamedTuple):
         keypoints: (x, y), [B, K, 2], crop pixels, float32.
         visible: Annotated, usable and inside the crop, [B, K] bool.
         index: Which samples they are, [B].
+        weight: How much their labels count in the loss, [B], float32.
 
     Examples:
         >>> from pathlib import Path
@@ -49,13 +50,14 @@ class Batch(NamedTuple):
     keypoints: Tensor
     visible: Tensor
     index: Tensor  # type: ignore[assignment]  # tuple has a method of this name
+    weight: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the same batch on a device."""
         return Batch(*(part.to(device, non_blocking=True) for part in self))
 
 
-Item = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], int]
+Item = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], int, float]
 
 
 class Crops(Dataset[Item]):
@@ -77,9 +79,9 @@ class Crops(Dataset[Item]):
         >>> from hgzoo.data import Crops, read_coco
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), flip_index=skeleton.flip_index)
-        >>> image, xy, visible, index = crops[0, 3]
-        >>> image.shape, xy.shape, int(visible.sum()), index
-        ((128, 128, 3), (17, 2), 16, 3)
+        >>> image, xy, visible, index, weight = crops[0, 3]
+        >>> image.shape, xy.shape, int(visible.sum()), index, weight
+        ((128, 128, 3), (17, 2), 16, 3, 1.0)
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class Crops(Dataset[Item]):
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        """Return crop [H, W, 3], keypoints [K, 2] in crop pixels, visible [K], and the index."""
+        """Return crop [H, W, 3], keypoints [K, 2] in crop pixels, visible [K], index and weight."""
         showing, index = key
         sample = self.samples[index]
         picture = load(sample.path)
@@ -120,7 +122,8 @@ class Crops(Dataset[Item]):
                 xy = flip_keypoints(xy, width=image.shape[1], flip_index=self.flip_index)
                 visible = visible[self.flip_index]
             image = random_color(image, self.augment, random)
-        return np.ascontiguousarray(image), xy, visible & inside(xy, self.spec.size), index
+        visible = visible & inside(xy, self.spec.size)
+        return np.ascontiguousarray(image), xy, visible, index, sample.weight
 
     def _collage(
         self, image: NDArray[np.uint8], sample: Sample, crop: Crop, random: np.random.Generator
@@ -168,12 +171,13 @@ def corner(
 
 def collate(items: Sequence[Item]) -> Batch:
     """Stack items into a batch; the pictures keep their channels last in memory."""
-    images, xy, visible, index = zip(*items, strict=True)
+    images, xy, visible, index, weight = zip(*items, strict=True)
     return Batch(
         images=to_tensor(np.stack(images)),
         keypoints=torch.from_numpy(np.stack(xy)).float(),
         visible=torch.from_numpy(np.stack(visible)),
         index=torch.tensor(index),
+        weight=torch.tensor(weight),
     )
 
 
