@@ -1,8 +1,9 @@
 """The nouns: what the keypoints of a dataset are called, and one person's keypoints.
 
 The orders of MPII, LSP and FLIC are those of their published annotation files (FLIC's that of the
-paper's authors); COCO's is that of its API. "box" is no dataset's: the middles of a box and of
-its four edges.
+paper's authors); COCO's is that of its API. Two are no dataset's: "people" is COCO's keypoints,
+then the neck and the top of the head as LSP and MPII have them, and "box" the middles of a box and
+of its four edges.
 """
 
 from __future__ import annotations
@@ -183,6 +184,26 @@ _COCO = Skeleton(
     },
 )
 
+_PEOPLE = Skeleton(
+    name="people",
+    keypoints=(*_COCO.keypoints, "neck", "head_top"),
+    flip_pairs=_COCO.flip_pairs,
+    limbs=(
+        *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 17), (6, 17)),
+        *((5, 7), (6, 8), (7, 9), (8, 10), (17, 18), (17, 0), (0, 1), (0, 2), (1, 3), (2, 4)),
+    ),
+    groups={
+        "face": (0, 1, 2, 3, 4),
+        "head": (17, 18),
+        "shoulder": (5, 6),
+        "elbow": (7, 8),
+        "wrist": (9, 10),
+        "hip": (11, 12),
+        "knee": (13, 14),
+        "ankle": (15, 16),
+    },
+)
+
 _FLIC = Skeleton(
     name="flic",
     keypoints=(
@@ -212,10 +233,11 @@ SKELETONS: dict[str, Skeleton] = {
     "flic": _FLIC,
     "lsp": _LSP,
     "mpii": _MPII,
+    "people": _PEOPLE,
 }
 """Every built-in skeleton by name."""
 
-PEOPLE = (_COCO, _LSP, _MPII)
+PEOPLE = (_COCO, _LSP, _MPII, _PEOPLE)
 """Those of whole people."""
 
 

@@ -176,7 +176,9 @@ def test_poses_of_one_person_are_merged_by_hand_worked_similarity() -> None:
 
 def test_sigmas_are_cocos_for_cocos_keypoints() -> None:
     assert sigmas_for(SKELETONS["coco"]) == COCO_SIGMAS
+    assert sigmas_for(SKELETONS["people"]) == (*COCO_SIGMAS, 0.05, 0.05)
     assert sigmas_for(SKELETONS["lsp"]) == (0.05,) * 14
+    assert sigmas_for(SKELETONS["mpii"]) == (0.05,) * 16
 
 
 def test_a_name_a_callable_or_a_clear_refusal(search: Search) -> None:

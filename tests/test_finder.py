@@ -198,7 +198,12 @@ def test_the_shipped_finder_finds_the_person_of_the_demo_picture() -> None:
 
 
 def test_the_finder_is_for_people_and_for_torch() -> None:
-    for skeleton, kind in (("lsp", "Finder"), ("flic", "Search"), ("box", "Search")):
+    for skeleton, kind in (
+        ("lsp", "Finder"),
+        ("people", "Finder"),
+        ("flic", "Search"),
+        ("box", "Search"),
+    ):
         model = hgzoo.create_model("hg1_nano", num_keypoints=SKELETONS[skeleton].num_keypoints)
         model.output = replace(model.output, skeleton=SKELETONS[skeleton])
         assert type(hgzoo.Predictor(model).detector).__name__ == kind

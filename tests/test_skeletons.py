@@ -4,7 +4,7 @@ import pytest
 
 from hgzoo.config import OutputSpec
 from hgzoo.errors import ConfigError, UnknownNameError
-from hgzoo.skeletons import SKELETONS, Skeleton, get
+from hgzoo.skeletons import PEOPLE, SKELETONS, Skeleton, get
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
@@ -26,6 +26,14 @@ def test_limbs_reach_every_keypoint(skeleton: Skeleton) -> None:
 def test_published_mirror_permutations() -> None:
     assert SKELETONS["mpii"].flip_index == [5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 15, 14, 13, 12, 11, 10]
     assert SKELETONS["lsp"].flip_index == [5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 12, 13]
+
+
+def test_people_are_cocos_keypoints_and_two_more() -> None:
+    people, coco = SKELETONS["people"], SKELETONS["coco"]
+    assert people.keypoints == (*coco.keypoints, "neck", "head_top")
+    assert people.flip_index == [*coco.flip_index, 17, 18]
+    assert sorted(i for group in people.groups.values() for i in group) == list(range(19))
+    assert people in PEOPLE
 
 
 def test_another_number_of_keypoints_has_no_names() -> None:

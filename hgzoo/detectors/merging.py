@@ -73,12 +73,15 @@ def _similarity(one: Found, other: Found, sigmas: Sequence[float]) -> float:
 def sigmas_for(skeleton: Skeleton) -> tuple[float, ...]:
     """Return how far each keypoint may lie off, over the root of the area, [K].
 
+    Those of COCO's keypoints are COCO's, where a skeleton begins with them, in their order.
+
     Examples:
         >>> from hgzoo import SKELETONS
         >>> from hgzoo.detectors import sigmas_for
         >>> sigmas_for(SKELETONS["coco"])[:3], sigmas_for(SKELETONS["lsp"])[:3]
         ((0.026, 0.025, 0.025), (0.05, 0.05, 0.05))
     """
-    if skeleton == SKELETONS["coco"]:
-        return COCO_SIGMAS
-    return (USUAL_SIGMA,) * skeleton.num_keypoints
+    coco = SKELETONS["coco"]
+    begins = skeleton.keypoints[: coco.num_keypoints] == coco.keypoints
+    known = COCO_SIGMAS if begins else ()
+    return (*known, *(USUAL_SIGMA,) * (skeleton.num_keypoints - len(known)))
