@@ -172,7 +172,7 @@ class Crops(Dataset[Item]):
         crop: Crop,
         random: np.random.Generator,
     ) -> NDArray[np.uint8]:
-        """Put another person of the set beside this one, before or behind it, where there is one."""
+        """Put another person of the set, if there is one, beside this one: before or behind it."""
         if not set(self.neighbors[:2]) - {index}:
             return image  # nobody else
         drawn = int(random.integers(len(self.neighbors)))
