@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from hgzoo.errors import ConfigError, UnknownNameError
@@ -216,6 +216,12 @@ class AugmentConfig:
         collage_prob: How often the picture is cut at random round the person, and what a crop
             shows beyond that is a piece of another picture instead of black: where a picture ends
             then does not betray where its person is.
+        half_body_prob: How often, 0..1, a crop shows only the upper or the lower half of a person
+            with at least 8 annotated keypoints, 3 of them in that half.
+        occlusion_prob: How often, 0..1, one to three patches, each 0.1 to 0.35 of the crop high and
+            wide, hide parts of it. Keypoints beneath stay labeled.
+        neighbor_prob: How often, 0..1, another person of the set is pasted beside this one, before
+            or behind it, at 0.7 to 1.2 times its extent. Its keypoints are not labeled.
     """
 
     scale_std: float = 0.25
@@ -228,6 +234,20 @@ class AugmentConfig:
     color: tuple[float, float] = (0.6, 1.4)
     gray_prob: float = 0.0
     collage_prob: float = 0.0
+    half_body_prob: float = 0.0
+    occlusion_prob: float = 0.0
+    neighbor_prob: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability.
+
+        Raises:
+            ConfigError: Says which number is wrong, and what it must be.
+        """
+        for key in fields(self):
+            value = getattr(self, key.name)
+            if key.name.endswith("_prob") and not 0.0 <= value <= 1.0:
+                raise ConfigError(f"{key.name} must be in 0..1, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

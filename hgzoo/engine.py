@@ -234,7 +234,7 @@ def evaluate(
     own = model.output.skeleton_for(model.config.num_keypoints)
     skeleton = skeleton or own
     columns = _columns(own, skeleton)
-    crops = Crops(samples, spec=model.input, flip_index=skeleton.flip_index)
+    crops = Crops(samples, spec=model.input, skeleton=skeleton)
     order = [(0, index) for index in range(len(samples))][processes.index() :: processes.count()]
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     judged = np.zeros(len(samples))

@@ -393,7 +393,7 @@ def _shown(
     crops = Crops(
         samples,
         spec=model.input,
-        flip_index=skeleton.flip_index,
+        skeleton=skeleton,
         augment=config.augment,
         seed=config.seed,
     )

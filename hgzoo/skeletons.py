@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+UPPER = frozenset(
+    ("head", "face", "nose", "eye", "ear", "chin", "neck", "thorax", "shoulder", "elbow", "wrist")
+)
+"""Words in names of keypoints above the waist."""
+
+LOWER = frozenset(("pelvis", "hip", "knee", "ankle", "heel", "toe", "foot"))
+"""Words in names of keypoints below the waist."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
     """Names, mirror pairs, limbs and reporting groups of one set of keypoints.
@@ -83,6 +92,23 @@ class Skeleton:
         for left, right in self.flip_pairs:
             index[left], index[right] = right, left
         return index
+
+    @property
+    def halves(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Indexes of the keypoints above and below the waist, as far as names tell.
+
+        Examples:
+            >>> from hgzoo import SKELETONS
+            >>> SKELETONS["coco"].halves[1]
+            (11, 12, 13, 14, 15, 16)
+            >>> SKELETONS["box"].halves
+            ((), ())
+        """
+        words = [set(name.lower().split("_")) for name in self.keypoints]
+        upper, lower = (
+            tuple(i for i, word in enumerate(words) if word & half) for half in (UPPER, LOWER)
+        )
+        return upper, lower
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

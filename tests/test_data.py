@@ -134,7 +134,7 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
 
 
 def crops(samples: list[Sample], augment: AugmentConfig | None) -> Crops:
-    return Crops(samples, spec=SPEC, flip_index=FLIP, augment=augment, seed=3)
+    return Crops(samples, spec=SPEC, skeleton=SKELETONS["lsp"], augment=augment, seed=3)
 
 
 def test_no_augmentation_is_the_plain_crop(root: Path) -> None:

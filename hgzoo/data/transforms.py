@@ -15,10 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hgzoo.config import AugmentConfig, InputSpec
+from hgzoo.data.augmentations import half_body, paste, patches, place_beside, plain, whole
 from hgzoo.data.samples import Sample
+from hgzoo.errors import ConfigError
 from hgzoo.geometry import MPII_PERSON_PIXELS, Crop, box_around, flip_keypoints, inside
 from hgzoo.normalization import LUMA, to_tensor
 from hgzoo.pictures import load, size_of
+from hgzoo.skeletons import Skeleton
 
 CORNER = 0.35
 """How much of a picture's shorter side a piece of its corner takes."""
@@ -40,7 +43,7 @@ class Batch(NamedTuple):
         >>> from hgzoo.config import InputSpec
         >>> from hgzoo.data import Crops, loader, read_coco
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
-        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), flip_index=skeleton.flip_index)
+        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), skeleton=skeleton)
         >>> batch = next(iter(loader(crops, [[(0, 0), (0, 1)]]))).to(torch.device("cpu"))
         >>> batch.images.shape, batch.keypoints.shape, batch.index.tolist()
         (torch.Size([2, 3, 128, 128]), torch.Size([2, 17, 2]), [0, 1])
@@ -69,16 +72,19 @@ class Crops(Dataset[Item]):
     Args:
         samples: The people.
         spec: Size and padding of the crops.
-        flip_index: `Skeleton.flip_index`.
+        skeleton: Names and mirror pairs of the keypoints.
         augment: Random changes; None shows every person as annotated.
         seed: Of the random changes.
+
+    Raises:
+        ConfigError: Half bodies are asked for, and no keypoint's name tells which half it is of.
 
     Examples:
         >>> from pathlib import Path
         >>> from hgzoo.config import InputSpec
         >>> from hgzoo.data import Crops, read_coco
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
-        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), flip_index=skeleton.flip_index)
+        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), skeleton=skeleton)
         >>> image, xy, visible, index, weight = crops[0, 3]
         >>> image.shape, xy.shape, int(visible.sum()), index, weight
         ((128, 128, 3), (17, 2), 16, 3, 1.0)
@@ -89,15 +95,24 @@ class Crops(Dataset[Item]):
         samples: Sequence[Sample],
         *,
         spec: InputSpec,
-        flip_index: list[int],
+        skeleton: Skeleton,
         augment: AugmentConfig | None = None,
         seed: int = 0,
     ) -> None:
         self.samples = samples
         self.spec = spec
-        self.flip_index = flip_index
+        self.flip_index = skeleton.flip_index
+        self.halves = skeleton.halves
         self.augment = augment
         self.seed = seed
+        self.neighbors: list[int] = []
+        if augment is not None and augment.half_body_prob and not any(self.halves):
+            raise ConfigError(
+                "half_body_prob needs keypoints of an upper or a lower half, such as 'left_wrist' "
+                f"or 'left_knee'; no name tells of {', '.join(skeleton.keypoints)}"
+            )
+        if augment is not None and augment.neighbor_prob:
+            self.neighbors = [i for i, sample in enumerate(samples) if whole(sample)]
 
     def __len__(self) -> int:
         """Return the number of people."""
@@ -112,11 +127,17 @@ class Crops(Dataset[Item]):
         if self.augment is None:
             crop = crop_of(sample, self.spec)
         else:
+            if self.augment.half_body_prob and random.random() < self.augment.half_body_prob:
+                sample = half_body(sample, self.halves, random)
             crop = random_crop(sample, self.spec, self.augment, random)
         image, xy, visible = crop.warp(picture), crop.to_crop(sample.keypoints), sample.visible
         if self.augment is not None:
             if self.augment.collage_prob and random.random() < self.augment.collage_prob:
                 image = self._collage(image, sample, crop, random)
+            if self.augment.neighbor_prob and random.random() < self.augment.neighbor_prob:
+                image = self._beside(image, index, sample, crop, random)
+            if self.augment.occlusion_prob and random.random() < self.augment.occlusion_prob:
+                image = self._occlude(image, random)
             if random.random() < self.augment.flip_prob:
                 image = image[:, ::-1]
                 xy = flip_keypoints(xy, width=image.shape[1], flip_index=self.flip_index)
@@ -144,8 +165,37 @@ class Crops(Dataset[Item]):
             for edge, length in ((x1, cut.shape[1]), (y1, cut.shape[0]))
         )
         cut[top:bottom, left:right] = 255
+        return np.where(crop.warp(cut) > 127, image, self._elsewhere(random))
+
+    def _beside(
+        self,
+        image: NDArray[np.uint8],
+        index: int,
+        sample: Sample,
+        crop: Crop,
+        random: np.random.Generator,
+    ) -> NDArray[np.uint8]:
+        """Put another person of the set, if there is one, beside this one: before or behind it."""
+        if not set(self.neighbors[:2]) - {index}:
+            return image  # nobody else
+        drawn = int(random.integers(len(self.neighbors)))
+        beside = self.neighbors[drawn]
+        other = self.samples[beside if beside != index else self.neighbors[drawn - 1]]
+        where = place_beside(sample, crop, other, random)
+        behind = random.random() < 1 / 2
+        front = crop.to_crop(sample.keypoints[sample.visible]) if behind else None
+        return paste(image, load(other.path), where, other.keypoints[other.visible], front)
+
+    def _occlude(self, image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+        """Hide parts of a crop by another picture, or by noise or one color."""
+        mask = patches(self.spec.size, random)
+        fill = self._elsewhere(random) if random.random() < 1 / 2 else plain(image, random)
+        return np.where(mask, fill, image)
+
+    def _elsewhere(self, random: np.random.Generator) -> NDArray[np.uint8]:
+        """Return a piece of another picture, as large as a crop."""
         other = load(self.samples[int(random.integers(len(self.samples)))].path)
-        return np.where(crop.warp(cut) > 127, image, corner(other, self.spec.size, random))
+        return corner(other, self.spec.size, random)
 
 
 def corner(
@@ -202,7 +252,7 @@ def loader(
         >>> from hgzoo.config import InputSpec
         >>> from hgzoo.data import Crops, EpochBatches, loader, read_coco
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
-        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), flip_index=skeleton.flip_index)
+        >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), skeleton=skeleton)
         >>> order = EpochBatches([1] * len(samples), batch_size=3, seed=0)
         >>> [batch.images.shape[0] for batch in loader(crops, order)]
         [3, 3]
