@@ -149,7 +149,9 @@ def fit(
 
     def reports_of(network: Network) -> dict[str, Report]:
         return {
-            name: evaluate(network, one.samples, recipe.eval, skeleton=one.skeleton, options=options)
+            name: evaluate(
+                network, one.samples, recipe.eval, skeleton=one.skeleton, options=options
+            )
             for name, one in validation.items()
         }
 

@@ -62,7 +62,10 @@ def _finetune(options: argparse.Namespace) -> int:
         resume=options.resume,
         options=replace(machine(options), save_every=options.save_every),
     )
-    return finished(None if report is None else {"held out": report}, f"use it: hgzoo predict photo.jpg --model {out}")
+    return finished(
+        None if report is None else {"held out": report},
+        f"use it: hgzoo predict photo.jpg --model {out}",
+    )
 
 
 def _tell(number: int, problems: Sequence[str], skeleton: Skeleton) -> None:
