@@ -209,6 +209,8 @@ FORMATS: dict[str, Mapping[str, Format]] = {
     "lsp": ARRAYS,
     "lsp_boxes": ARRAYS,
     "mpii": {**ARRAYS, ".mat": Format(write=_write_mpii, numbered=True)},
+    "people_by_hand": {**ARRAYS, ".json": Format(write=_write_coco, numbered=True)},
+    "people_movenet": {**ARRAYS, ".json": Format(write=_write_coco, numbered=True)},
 }
 """Which files the predictions on a dataset can be written to, by their ending."""
 
