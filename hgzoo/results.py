@@ -206,6 +206,8 @@ ARRAYS = {".h5": Format(write=_write_h5), ".npz": Format(write=_write_npz)}
 FORMATS: dict[str, Mapping[str, Format]] = {
     "coco": {".json": Format(write=_write_coco, numbered=True)},
     "mpii": {**ARRAYS, ".mat": Format(write=_write_mpii, numbered=True)},
+    "people_by_hand": {**ARRAYS, ".json": Format(write=_write_coco, numbered=True)},
+    "people_movenet": {**ARRAYS, ".json": Format(write=_write_coco, numbered=True)},
 }
 """Which files the predictions on a dataset can be written to, by their ending; `ARRAYS` where a
 dataset has no format of its own."""

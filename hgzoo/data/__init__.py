@@ -20,6 +20,12 @@ from hgzoo.data.flic import flic_train, flic_validation
 from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_cleaned_train, lspet_train
 from hgzoo.data.matching import matched
 from hgzoo.data.mpii import mpii_train, mpii_validation
+from hgzoo.data.people import (
+    people_by_hand_train,
+    people_by_hand_validation,
+    people_movenet_train,
+    people_movenet_validation,
+)
 from hgzoo.data.samples import Sample, inspect, sample_from_keypoints, usable
 from hgzoo.data.transforms import Batch, Crops, crop_of, loader
 from hgzoo.errors import ConfigError, UnknownNameError
@@ -80,6 +86,18 @@ DATASETS: dict[str, Dataset] = {
         validation=mpii_validation,
         metric="pckh",
         threshold=0.5,
+    ),
+    "people_by_hand": Dataset(
+        skeleton=SKELETONS["coco"],
+        train=people_by_hand_train,
+        validation=people_by_hand_validation,
+        first_pixel=0,
+    ),
+    "people_movenet": Dataset(
+        skeleton=SKELETONS["coco"],
+        train=people_movenet_train,
+        validation=people_movenet_validation,
+        first_pixel=0,
     ),
 }
 """Every dataset by name; each is read from the folder that holds the datasets' folders."""
