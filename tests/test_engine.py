@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,15 +63,21 @@ def network(recipe: Recipe) -> StackedHourglass:
 def train(
     recipe: Recipe, people: list[Sample], out: Path, *, resume: bool = False
 ) -> engine.Report | None:
-    return engine.fit(
+    reports = engine.fit(
         recipe,
         network(recipe),
         train=[(people[4:], 1)],
-        validation=people[:4],
+        validation=held_out(people[:4]),
         out=out,
         resume=resume,
         options=QUIET,
     )
+    return None if reports is None else reports["lsp"]
+
+
+def held_out(people: Sequence[Sample], *, share: float = 1.0) -> dict[str, engine.HeldOut]:
+    """Give people as the one set to evaluate on."""
+    return {"lsp": engine.HeldOut(samples=people, skeleton=SKELETONS["lsp"], share=share)}
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
@@ -102,7 +109,8 @@ def test_a_run_folder_holds_recipe_versions_metrics_and_weights(
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert all(np.isfinite(line["loss"]) and 0 <= line["pck"] <= 100 for line in lines)
-    best = max(line["val_mean"] for line in lines)
+    best = max(line["mean"] for line in lines)
+    assert all(line["mean"] == line["lsp/mean"] for line in lines)
     model = load_model(tmp_path / "best.safetensors")
     assert engine.evaluate(model, people[:4], RECIPE.eval, options=QUIET).mean == pytest.approx(
         best
@@ -182,7 +190,7 @@ def test_training_leaves_a_plain_network(people: list[Sample], tmp_path: Path) -
         changed(epochs=1),
         model,
         train=[(people, 1)],
-        validation=people[:4],
+        validation=held_out(people[:4]),
         out=tmp_path,
         options=Options(precision="bfloat16", progress=False),
     )
