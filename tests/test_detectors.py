@@ -174,6 +174,19 @@ def test_poses_of_one_person_are_merged_by_hand_worked_similarity() -> None:
     assert distinct([], sigmas=sigmas) == []
 
 
+def test_missing_keypoints_do_not_count_when_poses_are_compared() -> None:
+    """Hand-worked as above: the other keypoint alone gives 0.607, or nothing."""
+    gone = [float("nan")] * 2
+    best, near = pose([[0, 0], [100, 100]]), pose([[10, 0], [100, 110]])
+    half = replace(near, keypoints=np.array([gone, [100, 110]]))
+    other = replace(near, keypoints=np.array([[0, 0], gone]))
+    sigmas = (0.05, 0.05)
+    assert distinct([best, half], sigmas=sigmas, same=0.60) == [best]
+    assert distinct([best, half], sigmas=sigmas, same=0.61) == [best, half]
+    whole = replace(other, box=best.box)
+    assert distinct([whole, half], sigmas=sigmas, same=0.01) == [whole, half]
+
+
 def test_sigmas_are_cocos_for_cocos_keypoints() -> None:
     assert sigmas_for(SKELETONS["coco"]) == COCO_SIGMAS
     assert sigmas_for(SKELETONS["people"]) == (*COCO_SIGMAS, 0.05, 0.05)
