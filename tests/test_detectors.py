@@ -1,5 +1,6 @@
 """Where people are, when nobody says."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from hgzoo.config import InputSpec
-from hgzoo.detectors import DETECTORS, Search, distinct, make, sigmas_for, whole, windows
+from hgzoo.detectors import DETECTORS, Search, check, distinct, make, sigmas_for, whole, windows
 from hgzoo.errors import MissingExtraError, UnknownNameError, WeightsError
 from hgzoo.geometry import overlap, tight_box
 from hgzoo.metrics import COCO_SIGMAS
@@ -257,3 +258,17 @@ def test_without_torchvision_its_detector_says_so(
     monkeypatch.setitem(__import__("sys").modules, "torchvision.models", None)
     with pytest.raises(MissingExtraError, match="torchvision, which is not installed"):
         make("torchvision", search.reader)
+
+
+def test_checking_a_detector_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(reader: Any) -> Any:
+        raise AssertionError("nobody asked for it")
+
+    monkeypatch.setitem(DETECTORS, "finder", never)
+    check("finder")
+    check(whole)
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(MissingExtraError, match="torchvision, which is not installed"):
+        check("torchvision")
+    with pytest.raises(UnknownNameError, match="did you mean search"):
+        check("serch")

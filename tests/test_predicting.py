@@ -18,6 +18,9 @@ from PIL import Image
 from hgzoo import checkpoints
 from hgzoo.cli import main
 from hgzoo.cli.predict import _different_names
+from hgzoo.detectors import DETECTORS, Detector
+from hgzoo.errors import WeightsError
+from hgzoo.readers import Reader
 from hgzoo.skeletons import SKELETONS
 from hgzoo.videos import Clip, Recorder, frames_in
 from tests.conftest import small_model
@@ -137,6 +140,25 @@ def test_another_skeletons_keypoints_are_written_and_drawn(
     for name, same in (("a.png.pose.png", False), ("a.png.stacks0.png", True)):
         one, other = ((here / folder / name).read_bytes() for folder in ("own", "coco"))
         assert (one == other) == same
+
+
+def test_a_detector_without_weights_is_told_before_anything_is_written(
+    predict: Callable[..., int],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(reader: Reader) -> Detector:
+        raise WeightsError("not today")
+
+    monkeypatch.setitem(DETECTORS, "finder", fails)
+    Image.fromarray(noise(1)).save("a.png")
+    (here / "a.jsonl").write_text("kept", encoding="utf-8")
+    words = ["a.png", "--json", "a.jsonl", "--no-draw"]
+    assert predict(*words) == 1
+    assert "not today" in capsys.readouterr().err
+    assert (here / "a.jsonl").read_text(encoding="utf-8") == "kept"
+    assert predict(*words, "--boxes", "0,0,30,40") == 0  # nobody is looked for
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ def _predict(options: argparse.Namespace) -> int:
         device=options.device,
         detector=detector,
     )
+    if boxes is None:
+        _ = predictor.detector  # what is wrong with it is told before records are touched
     if skeleton is not None:
         skeletons.origins(skeleton, predictor.skeleton.keypoints)  # refuses what shares nothing
     job = predicting.Job(
