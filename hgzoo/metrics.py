@@ -32,16 +32,17 @@ USUAL_SIGMA = 0.05
 def similarity(one: Floats, other: Floats, *, area: float, sigmas: Sequence[float]) -> float:
     """Compare two poses by object keypoint similarity (OKS).
 
-    The mean of exp(-d² / (2 area (2 sigma)²)) over all keypoints, d being their distance.
+    The mean of exp(-d² / (2 area (2 sigma)²)) over all keypoints that both have, d being their
+    distance.
 
     Args:
-        one: [K, 2], picture pixels.
-        other: [K, 2], picture pixels.
+        one: [K, 2], picture pixels; NaN where a keypoint is missing.
+        other: [K, 2], picture pixels, the same.
         area: Of the person, square picture pixels, above 0.
         sigmas: [K], over the root of the area.
 
     Returns:
-        1 for equal poses, down to 0.
+        1 for equal poses, down to 0; 0 where they have no keypoint in common.
 
     Examples:
         >>> import numpy as np
@@ -53,7 +54,10 @@ def similarity(one: Floats, other: Floats, *, area: float, sigmas: Sequence[floa
         0.607
     """
     squares = ((one - other) ** 2).sum(-1)
-    return float(np.exp(-squares / (8.0 * area * np.square(sigmas))).mean())
+    both = ~np.isnan(squares)
+    if not both.any():
+        return 0.0
+    return float(np.exp(-squares / (8.0 * area * np.square(sigmas)))[both].mean())
 
 
 def torso_size(keypoints: Floats, *, left_shoulder: int, right_hip: int) -> Floats:
