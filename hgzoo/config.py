@@ -263,7 +263,7 @@ class TrainConfig:
             not named. Labels in COCO's format may carry a "weight" besides.
         validation: Name of each held-out set, and its share in the mean by which the best epoch
             is chosen; 0 only reports it.
-        init: Weights to go on from, such as "hg2_tiny.lsp"; "" starts from random ones. Heatmap
+        init: Weights to go on from, such as "hg2_tiny.people"; "" starts from random ones. Heatmap
             layers of keypoints with the same name are taken over.
         target: A key of `hgzoo.targets.TARGETS`.
         sigma: Width of the target's Gaussian, heatmap pixels.

@@ -65,6 +65,8 @@ class Report:
             (Section 4.3).
         limbs: The pooled mean of shoulders, elbows, wrists, hips, knees and ankles, percent; nan
             where the keypoints have none.
+        sources: For a set that is put together from several: the rows of the usual table for the
+            people of each, and "people", how many they are.
         company: The pooled mean of people who are "alone" in their picture and of those "among
             others" (Section 4.4); without a kind that nobody is of.
         annotated: For keypoints that are not annotated everywhere: how well the mean of their
@@ -77,6 +79,7 @@ class Report:
     score: Score
     stacks: list[float]
     limbs: float
+    sources: dict[str, dict[str, float]]
     company: dict[str, float]
     annotated: dict[str, float]
     predicted: NDArray[np.float64]
@@ -319,6 +322,7 @@ def _report(
         score=score(truth, stacks[-1], metric=METRICS[config.metric], threshold=config.threshold),
         stacks=[metrics.pooled(hit, truth.visible) for hit in hits],
         limbs=metrics.pooled(hits[-1][:, limbs], truth.visible[:, limbs]),
+        sources=_by_source(samples, hits[-1], truth, limbs),
         company={
             name: metrics.pooled(hits[-1][who], truth.visible[who])
             for name, who in kinds.items()
@@ -332,6 +336,20 @@ def _report(
         predicted=stacks[-1],
         scores=scores,
     )
+
+
+def _by_source(
+    samples: Sequence[Sample], hit: NDArray[np.bool_], truth: Truth, limbs: Sequence[int]
+) -> dict[str, dict[str, float]]:
+    """Return the rows of the usual table for the people of each source."""
+    source = np.array([sample.source for sample in samples])
+    table = {}
+    for name in sorted({*source.tolist()} - {""}):
+        who = source == name
+        rows = metrics.grouped(metrics.percent(hit[who], truth.visible[who]), truth.skeleton.groups)
+        pooled = metrics.pooled(hit[who][:, limbs], truth.visible[who][:, limbs])
+        table[name] = {"people": float(who.sum()), **rows, "limbs": pooled}
+    return table
 
 
 def _train_epoch(run: Run, stop: Stop) -> dict[str, float]:

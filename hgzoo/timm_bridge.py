@@ -49,7 +49,7 @@ def register_with_timm() -> None:
         >>> import hgzoo
         >>> import timm
         >>> hgzoo.register_with_timm()
-        >>> model = timm.create_model("hg1_nano.lsp", pretrained=True)
+        >>> model = timm.create_model("hg1_nano.people", pretrained=True)
         >>> model.num_classes, timm.is_model("hg8")
         (14, True)
     """

@@ -349,7 +349,7 @@ def test_the_shipped_weights_are_as_good_as_their_card_says(assets: Path) -> Non
     from hgzoo.data import DATASETS
     from hgzoo.factory import create_model, model_info
 
-    (measured,) = model_info("hg2_tiny").weights["lsp"].measured
+    (measured,) = model_info("hg2_tiny").weights["people"].measured
     people = DATASETS["lsp"].validation(assets / "data")
     model = create_model("hg2_tiny", pretrained=True)
     report = engine.evaluate(model, people, EvalConfig(), options=QUIET)

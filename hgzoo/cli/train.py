@@ -165,7 +165,10 @@ def _evaluate(options: argparse.Namespace) -> int:
             "flip": config.flip,
             "decoder": options.decoder or model.output.decoder,
             **asdict(report.score),
-            **{n: getattr(report, n) for n in ("stacks", "limbs", "company", "annotated")},
+            **{
+                n: getattr(report, n)
+                for n in ("stacks", "limbs", "sources", "company", "annotated")
+            },
             **({"oks": asdict(found)} if found else {}),
         }
         write_text(Path(options.json), json.dumps(table, indent=2))
@@ -247,6 +250,14 @@ def print_reports(reports: Mapping[str, Report]) -> None:
 def _table(report: Report) -> str:
     """Return every figure of a report, as lines."""
     lines = [score_table(report.score)]
+    if report.sources:
+        rows = next(iter(report.sources.values()))
+        width = max(map(len, report.sources))
+        lines.append(f"\n{'by source':<{width + 2}}" + "".join(f"{row:>10}" for row in rows))
+        for name, figures in report.sources.items():
+            first, *others = figures.values()
+            numbers = "".join(f"{value:>10.2f}" for value in others)
+            lines.append(f"  {name:<{width}}{first:>10.0f}{numbers}")
     for title, figures in (
         ("pooled mean after each stack", {f"stack {n}": v for n, v in enumerate(report.stacks, 1)}),
         ("pooled mean by company", report.company),

@@ -1,8 +1,8 @@
 """People of everyday photographs, annotated by hand or by another network.
 
 One folder, "people", with `images/` and `people.json` in COCO's format: 17 keypoints, 0-based. Each
-image of the file says who annotated its people: "by hand", or "MoveNet". A distance is judged by
-the torso, as in LSP.
+image of the file says where it comes from, and who annotated its people: "by hand", or "MoveNet". A
+distance is judged by the torso, as in LSP.
 
 `people_held_out.json` names the images that nothing is trained on. Images of one scene are near
 copies of each other, and all of them are on one side.
@@ -128,14 +128,16 @@ def _read(root: Path, labels: Labels) -> list[Sample]:
     samples, skeleton = read_coco(path, path.parent / "images")
     if skeleton is not SKELETONS["coco"]:
         raise DataError(f"{path} should have COCO's 17 keypoints, has {skeleton.keypoints}")
-    names = _images(path, labels)
+    sources = _sources(path, labels)
     return [
-        replace(sample, reference=_torso(sample)) for sample in samples if sample.path.name in names
+        replace(sample, reference=_torso(sample), source=sources[sample.path.name])
+        for sample in samples
+        if sample.path.name in sources
     ]
 
 
-def _images(path: Path, labels: Labels) -> set[str]:
-    """Return the names of the images whose people are annotated one way."""
+def _sources(path: Path, labels: Labels) -> dict[str, str]:
+    """Return where each image comes from whose people are annotated one way, by its name."""
     content = json.loads(path.read_text(encoding="utf-8"))
     for image in content["images"]:
         if image.get("labels") not in get_args(Labels):
@@ -143,7 +145,11 @@ def _images(path: Path, labels: Labels) -> set[str]:
                 f"{path}: labels of image {image['id']} should be one of "
                 f"{', '.join(map(repr, get_args(Labels)))}, not {image.get('labels')!r}"
             )
-    return {image["file_name"] for image in content["images"] if image["labels"] == labels}
+    return {
+        image["file_name"]: str(image.get("source", ""))
+        for image in content["images"]
+        if image["labels"] == labels
+    }
 
 
 def _torso(sample: Sample) -> float:

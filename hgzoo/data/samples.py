@@ -30,6 +30,8 @@ class Sample:
             where it is not known.
         others: People besides this one in the picture, as far as the annotations tell.
         weight: How much the labels count in the loss; 0 and more.
+        source: Where the picture comes from, for a set that is put together from several; "" where
+            nobody says.
         picture_id: The dataset's own number of the picture (COCO's image id; the place in MPII's
             and FLIC's list, from 0), -1 where it has none.
         person_id: The dataset's own number of the person (COCO's annotation id; the place among
@@ -45,6 +47,7 @@ class Sample:
     reference: float = 0.0
     others: int = 0
     weight: float = 1.0
+    source: str = ""
     picture_id: int = -1
     person_id: int = -1
 
