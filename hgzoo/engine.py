@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hgzoo import checkpoints, metrics, processes
-from hgzoo.config import EvalConfig, Metric, Recipe
+from hgzoo.config import EvalConfig, Metric, Options, Recipe
 from hgzoo.data import Batch, Crops, Sample, crop_of, loader
 from hgzoo.decoders import argmax
 from hgzoo.decoders import heights as to_heights
@@ -24,7 +24,7 @@ from hgzoo.geometry import crop_to_heatmap, heatmap_to_crop
 from hgzoo.inference import Network, autocast, decoder_for, read_keypoints
 from hgzoo.model import StackedHourglass
 from hgzoo.progress import bar
-from hgzoo.run import Options, Run
+from hgzoo.run import Run
 from hgzoo.scoring import Score, Truth, score
 from hgzoo.skeletons import Skeleton, matching
 
@@ -135,7 +135,7 @@ def fit(
         >>> from hgzoo.data import read_coco
         >>> from hgzoo.engine import HeldOut, fit
         >>> from hgzoo.finetuning import FINETUNE, prepare
-        >>> from hgzoo.run import Options
+        >>> from hgzoo.config import Options
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> short = replace(FINETUNE, epochs=1, batch_size=2)
         >>> recipe, model = prepare("hg1_nano", skeleton, train=short)
@@ -225,7 +225,7 @@ def evaluate(
         >>> from hgzoo.config import EvalConfig
         >>> from hgzoo.data import read_coco
         >>> from hgzoo.engine import evaluate
-        >>> from hgzoo.run import Options
+        >>> from hgzoo.config import Options
         >>> samples, _ = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> model = hgzoo.create_model("hg1_nano", num_keypoints=17)
         >>> options = Options(progress=False)

@@ -45,8 +45,8 @@ def create_model(
     """Build a network by name.
 
     Args:
-        name: A variant ("hg8"), a variant and the tag of its weights ("hg2_tiny.people"), the path of
-            a recipe ("my/own.toml"), a repository on the Hugging Face Hub
+        name: A variant ("hg8"), a variant and the tag of its weights ("hg2_tiny.people"), the path
+            of a recipe ("my/own.toml"), a repository on the Hugging Face Hub
             ("hf-hub:owner/name@revision"), or a folder that `save_pretrained` wrote
             ("local-dir:path").
         pretrained: Load weights: those of the tag, else the variant's default ones. Without it,

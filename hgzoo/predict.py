@@ -94,7 +94,7 @@ class Predictor:
         self.reader = _reader(model, flip=flip, decoder=decoder, device=device)
         self.skeleton = self.reader.skeleton
         self.batch_size = batch_size
-        self.sigmas = detectors.sigmas_for(self.skeleton)
+        self.sigmas = self.skeleton.sigmas
         if detector == "auto":
             by_torch = not _is_onnx(model)
             detector = "finder" if by_torch and self.skeleton in PEOPLE else "search"

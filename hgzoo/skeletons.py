@@ -28,6 +28,16 @@ LOWER = frozenset(("pelvis", "hip", "knee", "ankle", "heel", "toe", "foot"))
 """Words in names of keypoints below the waist."""
 
 
+COCO_SIGMAS = (
+    *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
+    *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+)
+"""How far annotators differ from each other on COCO's 17 keypoints, over the root of the area."""
+
+DEFAULT_SIGMA = 0.05
+"""For keypoints that nobody measured annotators on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
     """Names, mirror pairs, limbs and reporting groups of one set of keypoints.
@@ -84,6 +94,21 @@ class Skeleton:
     def num_keypoints(self) -> int:
         """K."""
         return len(self.keypoints)
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """How far each keypoint may lie off, over the root of the area, for OKS, [K].
+
+        COCO's for keypoints that begin with COCO's 17, `DEFAULT_SIGMA` for others.
+
+        Examples:
+            >>> from hgzoo import SKELETONS
+            >>> SKELETONS["coco"].sigmas[:3], SKELETONS["lsp"].sigmas[:3]
+            ((0.026, 0.025, 0.025), (0.05, 0.05, 0.05))
+        """
+        begins = self.keypoints[: len(COCO_SIGMAS)] == _COCO.keypoints
+        known = COCO_SIGMAS if begins else ()
+        return (*known, *(DEFAULT_SIGMA,) * (self.num_keypoints - len(known)))
 
     @property
     def flip_index(self) -> list[int]:

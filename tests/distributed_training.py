@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from hgzoo import engine, processes, synchronization
+from hgzoo.config import Options
 from hgzoo.data import DATASETS
-from hgzoo.run import Options
 from tests.test_engine import RECIPE, held_out, network
 
 SMALL = replace(

@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 
 from hgzoo import engine
+from hgzoo.config import Options
 from hgzoo.data import DATASETS
-from hgzoo.run import Options
 from tests.test_engine import RECIPE, held_out, network
 
 LATE = ("accelerate", "timm.optim", "timm.scheduler", "torch.utils.tensorboard", "scipy.io.matlab")

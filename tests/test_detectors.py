@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from hgzoo.config import InputSpec
-from hgzoo.detectors import DETECTORS, Search, check, distinct, make, sigmas_for, whole, windows
+from hgzoo.detectors import DETECTORS, Search, check, distinct, make, whole, windows
 from hgzoo.errors import MissingExtraError, UnknownNameError, WeightsError
 from hgzoo.geometry import overlap, tight_box
-from hgzoo.metrics import COCO_SIGMAS
 from hgzoo.readers import Found
-from hgzoo.skeletons import SKELETONS, Pose, Skeleton
+from hgzoo.skeletons import COCO_SIGMAS, SKELETONS, Pose, Skeleton
 
 FIGURE = np.array([[0.5, 0.0], [0.5, 0.3], [0.0, 0.5], [1.0, 0.5], [0.3, 1.0], [0.7, 1.0]])
 """Keypoints of a made-up person, over its width and height."""
@@ -189,10 +188,10 @@ def test_missing_keypoints_do_not_count_when_poses_are_compared() -> None:
 
 
 def test_sigmas_are_cocos_for_cocos_keypoints() -> None:
-    assert sigmas_for(SKELETONS["coco"]) == COCO_SIGMAS
-    assert sigmas_for(SKELETONS["people"]) == (*COCO_SIGMAS, 0.05, 0.05)
-    assert sigmas_for(SKELETONS["lsp"]) == (0.05,) * 14
-    assert sigmas_for(SKELETONS["mpii"]) == (0.05,) * 16
+    assert SKELETONS["coco"].sigmas == COCO_SIGMAS
+    assert SKELETONS["people"].sigmas == (*COCO_SIGMAS, 0.05, 0.05)
+    assert SKELETONS["lsp"].sigmas == (0.05,) * 14
+    assert SKELETONS["mpii"].sigmas == (0.05,) * 16
 
 
 def test_a_name_a_callable_or_a_clear_refusal(search: Search) -> None:

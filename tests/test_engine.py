@@ -14,12 +14,20 @@ import torch
 from accelerate.utils import is_tensorboard_available
 
 from hgzoo import engine, recipes
-from hgzoo.config import AugmentConfig, EvalConfig, InputSpec, OutputSpec, Recipe, TrainConfig
+from hgzoo.config import (
+    AugmentConfig,
+    EvalConfig,
+    InputSpec,
+    Options,
+    OutputSpec,
+    Recipe,
+    TrainConfig,
+)
 from hgzoo.data import DATASETS, Sample
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError
 from hgzoo.factory import load_model
 from hgzoo.model import StackedHourglass
-from hgzoo.run import Options, Run
+from hgzoo.run import Run
 from hgzoo.skeletons import SKELETONS
 from tests.conftest import small_config
 from tests.people import write_lsp

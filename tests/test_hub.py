@@ -139,7 +139,9 @@ def test_the_whole_zoo_is_published_but_what_must_not_be(zoo: HubServer, tmp_pat
         "small.free": "published",
     }
     assert zoo.files("me/small.free", revision="v1").keys() >= FILES
-    assert hgzoo.create_model("hf-hub:me/hg2_tiny.people@v1", pretrained=True).config.num_feats == 128
+    assert (
+        hgzoo.create_model("hf-hub:me/hg2_tiny.people@v1", pretrained=True).config.num_feats == 128
+    )
 
 
 def test_the_reported_hash_is_that_of_the_published_file(zoo: HubServer, tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ import torch
 import hgzoo
 from hgzoo import engine, inference, recipes
 from hgzoo.cli import main
-from hgzoo.config import EvalConfig, TrainConfig
+from hgzoo.config import EvalConfig, Options, TrainConfig
 from hgzoo.data import DATASETS, EpochBatches, Sample, find, matched
 from hgzoo.errors import ConfigError, DataError, UnknownNameError
 from hgzoo.factory import begin_from
 from hgzoo.losses import LOSSES, stacked
-from hgzoo.run import Options, Run
+from hgzoo.run import Run
 from hgzoo.skeletons import SKELETONS, Skeleton, matching, nameless
 from tests.people import write_coco, write_lsp
 from tests.test_engine import QUIET, RECIPE, changed, held_out, network

@@ -43,7 +43,9 @@ def offered() -> Networks:
 @pytest.fixture(scope="module")
 def seen(offered: Networks) -> Seen:
     picture = chosen.open_picture(DEMO)
-    return looking.look(picture, offered, network="hg2_tiny.people", box=(100.0, 80.0, 300.0, 480.0))
+    return looking.look(
+        picture, offered, network="hg2_tiny.people", box=(100.0, 80.0, 300.0, 480.0)
+    )
 
 
 def large() -> Picture:

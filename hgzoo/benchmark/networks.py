@@ -19,14 +19,13 @@ from hgzoo import engine
 from hgzoo.backends import ABLE, EXTRAS, BackendName, FastPrecision, optimize
 from hgzoo.benchmark.counting import Product, live_bytes
 from hgzoo.benchmark.subjects import Subject, demo_crops
-from hgzoo.config import EvalConfig
+from hgzoo.config import EvalConfig, Options
 from hgzoo.data import DATASETS, Sample
 from hgzoo.errors import ConfigError, UnknownNameError, require
 from hgzoo.inference import Network, prepare
 from hgzoo.model import StackedHourglass
 from hgzoo.normalization import to_tensor
 from hgzoo.progress import bar
-from hgzoo.run import Options
 
 Name = TypeVar("Name", bound=Hashable)
 

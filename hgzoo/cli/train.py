@@ -17,11 +17,11 @@ from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
+    from hgzoo.config import Options
     from hgzoo.data import Dataset, Sample
     from hgzoo.engine import Report
     from hgzoo.oks import Precision
     from hgzoo.results import Results
-    from hgzoo.run import Options
     from hgzoo.skeletons import Skeleton
 
 TRAIN = """\
@@ -215,7 +215,7 @@ def _usable(name: str, everybody: Sequence[Sample]) -> list[Sample]:
 
 def machine(options: argparse.Namespace) -> Options:
     """Return what belongs to the machine, as a command was told that trains or judges."""
-    from hgzoo.run import Options
+    from hgzoo.config import Options
 
     return Options(
         precision=options.precision,

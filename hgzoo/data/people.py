@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from hgzoo.data.coco import read_coco
+from hgzoo.data.references import torso_size
 from hgzoo.data.samples import Sample
 from hgzoo.errors import DataError
-from hgzoo.metrics import torso_size
 from hgzoo.skeletons import SKELETONS
 
 Labels = Literal["by hand", "MoveNet"]

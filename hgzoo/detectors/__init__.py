@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from hgzoo.detectors.faster_rcnn import check_torchvision, torchvision_people
 from hgzoo.detectors.finder import Candidate, Finder, finder_for
-from hgzoo.detectors.merging import SAME, distinct, sigmas_for
+from hgzoo.detectors.merging import SAME, distinct
 from hgzoo.detectors.search import Search, Sight
 from hgzoo.detectors.sliding import whole, windows
 from hgzoo.errors import UnknownNameError
@@ -102,7 +102,6 @@ __all__ = [
     "distinct",
     "finder_for",
     "make",
-    "sigmas_for",
     "torchvision_people",
     "whole",
     "windows",
