@@ -4,8 +4,8 @@ One folder, "people", with `images/` and `people.json` in COCO's format: 17 keyp
 image of the file says where it comes from, and who annotated its people: "by hand", or "MoveNet". A
 distance is judged by the torso, as in LSP.
 
-`people_held_out.json` names the images that nothing is trained on. Images of one scene are near
-copies of each other, and all of them are on one side.
+`people_held_out.json` names the images that people are judged by, chosen so that all near copies of
+an image are on one side, and those left out of both parts for they may show a held-out scene.
 """
 
 from __future__ import annotations
@@ -87,10 +87,7 @@ def held_out() -> frozenset[str]:
 
 @cache
 def never_trained_on() -> frozenset[str]:
-    """Return the names of the held-out images and of near copies of held-out images.
-
-    Copies of LSP 801 to 1000, LSPET 9701 to 10000 and COCO are among them.
-    """
+    """Return the names of the held-out images, and of those that may show a held-out scene."""
     return held_out() | frozenset(_split()["left_out"])
 
 
