@@ -73,7 +73,7 @@ def create_model(
         >>> model.config.num_stacks, model.config.num_keypoints
         (1, 5)
         >>> hgzoo.create_model("hg1_nano.people", pretrained=True).output.skeleton.name
-        'lsp'
+        'people'
         >>> hgzoo.create_model("hg1_nan")
         Traceback (most recent call last):
             ...
@@ -347,7 +347,7 @@ def num_parameters(recipe: Recipe) -> int:
         >>> import hgzoo
         >>> from hgzoo.factory import num_parameters
         >>> num_parameters(hgzoo.model_info("hg1_nano"))
-        231534
+        231859
     """
     return _num_parameters(recipe.model)
 

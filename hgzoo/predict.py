@@ -73,7 +73,7 @@ class Predictor:
         >>> predictor = hgzoo.Predictor("hg2_tiny")
         >>> (pose,) = predictor("photo.jpg", boxes=[(100, 80, 300, 460)])
         >>> pose.keypoints.shape, pose.scores.shape, pose.names[:2]
-        ((14, 2), (14,), ('right_ankle', 'right_knee'))
+        ((19, 2), (19,), ('nose', 'left_eye'))
         >>> predictor.view("photo.jpg").shape  # what the network sees
         (128, 128, 3)
     """

@@ -51,7 +51,7 @@ def register_with_timm() -> None:
         >>> hgzoo.register_with_timm()
         >>> model = timm.create_model("hg1_nano.people", pretrained=True)
         >>> model.num_classes, timm.is_model("hg8")
-        (14, True)
+        (19, True)
     """
     from timm.models import generate_default_cfgs, is_model, register_model
 

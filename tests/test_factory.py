@@ -88,7 +88,7 @@ def test_an_unknown_variant_names_the_near_one() -> None:
 
 
 def test_an_unknown_tag_names_what_exists() -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.lsp"):
+    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.people"):
         hgzoo.create_model("hg2_tiny.lps", pretrained=True)
 
 
@@ -298,7 +298,7 @@ def test_a_folder_is_found_whatever_its_name(tmp_path: Path, folder: str) -> Non
 
 
 def test_a_trailing_dot_is_no_tag() -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.lsp"):
+    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.people"):
         hgzoo.create_model("hg2_tiny.", pretrained=True)
 
 

@@ -386,4 +386,4 @@ def test_a_network_known_by_name_runs_lean_unless_its_stacks_are_asked_for() -> 
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
     stacks = named.reader(crop, heatmaps=True).heatmaps
     assert stacks is not None
-    assert stacks.shape == (2, 1, 14, 32, 32)
+    assert stacks.shape == (2, 1, 19, 32, 32)

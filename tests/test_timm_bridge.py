@@ -110,7 +110,7 @@ def test_the_record_of_weights_tells_contract_and_terms() -> None:
     record = timm.get_pretrained_cfg("hg2_tiny.people")
     recipe = recipes.read("hg2_tiny")
     assert record.input_size == (3, *recipe.input.size)
-    assert (record.mean, record.num_classes) == (recipe.input.mean, 14)
+    assert (record.mean, record.num_classes) == (recipe.input.mean, 19)
     assert record.license == "apache-2.0"
     assert record.hf_hub_id == "hgzoo/hg2_tiny.people@v1"
 
@@ -227,7 +227,7 @@ def test_an_overlay_names_a_file(tiny: StackedHourglass, tmp_path: Path) -> None
     overlay = {"file": str(tmp_path / "model.pth"), "num_classes": -1}  # as timm's train.py
     model = timm.create_model("hg2_tiny", pretrained=True, pretrained_cfg_overlay=overlay)
     assert_same(model, changed, torch.randn(1, 3, 64, 64))
-    assert model.pretrained_cfg["num_classes"] == 14
+    assert model.pretrained_cfg["num_classes"] == 19
 
 
 def test_an_overlay_cannot_change_what_pictures_are_expected() -> None:
@@ -387,7 +387,7 @@ def test_the_record_follows_a_new_head() -> None:
     model = timm.create_model("hg2_tiny")
     model.reset_classifier(5)
     assert model.pretrained_cfg["num_classes"] == 5
-    assert model.pretrained_cfg["tag"] == "lsp"
+    assert model.pretrained_cfg["tag"] == "people"
 
 
 def test_grad_checkpointing_can_be_switched() -> None:

@@ -190,7 +190,7 @@ def test_without_a_box_people_are_found(seen: Seen, offered: Networks) -> None:
     found = looking.look(seen.picture, offered, network="hg2_tiny.people")
     assert found.record["settings"]["boxes"] is None
     assert looking.people(found) == ["Person 1 of 1"]
-    assert looking.summary(found) == "One person found, 14 of 14 keypoints drawn."
+    assert looking.summary(found) == "One person found, 19 of 19 keypoints drawn."
 
 
 def test_the_record_is_that_of_hgzoo_predict(seen: Seen, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_names_of_keypoints_are_escaped_in_the_table(seen: Seen) -> None:
     table = looking.table(replace(seen, poses=[pose]), 0)
     assert "&lt;b&gt;" in table
     assert "<b>" not in table
-    assert table.count("<tr>") == 15
+    assert table.count("<tr>") == 1 + len(pose.names)
 
 
 def test_the_heatmap_of_a_keypoint_is_brightest_where_the_keypoint_is(seen: Seen) -> None:
@@ -250,7 +250,8 @@ def test_the_caption_tells_the_peaks_from_first_to_last(seen: Seen) -> None:
     told = looking.caption(seen, 0, stack=2, keypoint="left_wrist")
     assert told.startswith("Hourglass 2 of 2. Peak of left wrist, first to last: 0.")
     assert seen.poses[0].heatmaps is not None
-    peak = seen.poses[0].heatmaps[1, 11].max()
+    pose = seen.poses[0]
+    peak = pose.heatmaps[1, pose.names.index("left_wrist")].max()
     assert told.endswith(f"→ {peak:.2f}")
 
 

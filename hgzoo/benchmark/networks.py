@@ -219,8 +219,9 @@ def _live(network: Network, image: Tensor) -> int | None:
 def _pck(network: Network, judges: Sequence[Sample], *, progress: bool) -> float | None:
     if not judges:
         return None
-    config = EvalConfig(metric="pck", threshold=DATASETS["lsp"].threshold, flip=True)
-    return engine.evaluate(network, judges, config, options=Options(progress=progress)).mean
+    lsp, options = DATASETS["lsp"], Options(progress=progress)
+    config = EvalConfig(metric="pck", threshold=lsp.threshold, flip=True)
+    return engine.evaluate(network, judges, config, skeleton=lsp.skeleton, options=options).mean
 
 
 def speeds(
