@@ -21,8 +21,7 @@ from hgzoo.export import PixelsToHeatmaps, to_onnx
 from hgzoo.inference import Network
 from hgzoo.lean import LeanHourglass
 from hgzoo.run import Options
-from tests.conftest import small_model
-from tests.test_lean import images, shaken
+from tests.conftest import images, shaken, small_model
 
 ENGINES = [
     pytest.param(

@@ -20,7 +20,7 @@ from hgzoo.optimization import make_optimizer
 from hgzoo.pictures import load
 from tests.conftest import small_model
 from tests.people import write_lsp, write_lspet, write_mpii
-from tests.test_convert import as_theirs
+from tests.upstream import as_theirs
 
 
 @pytest.fixture

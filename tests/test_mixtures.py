@@ -20,7 +20,7 @@ from hgzoo.losses import LOSSES, stacked
 from hgzoo.run import Options, Run
 from hgzoo.skeletons import SKELETONS, Skeleton, matching, nameless
 from tests.people import write_coco, write_lsp
-from tests.test_engine import QUIET, RECIPE, changed, held_out, network
+from tests.training import QUIET, RECIPE, changed, held_out, network
 
 COCO, LSP, PEOPLE = SKELETONS["coco"], SKELETONS["lsp"], SKELETONS["people"]
 
