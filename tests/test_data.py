@@ -252,6 +252,14 @@ def test_batches_hold_bytes_and_keypoints(root: Path, workers: int) -> None:
     assert batch.keypoints.shape == (2, 14, 2)
     assert batch.visible.dtype == torch.bool
     assert batch.index.tolist() == [1, 0]
+    assert batch.weight.tolist() == [1.0, 1.0]
+
+
+def test_a_weight_that_is_a_whole_number_is_a_float_in_the_batch(root: Path) -> None:
+    twice = [replace(person, weight=2) for person in DATASETS["lspet"].train(root)[:2]]
+    (batch,) = loader(crops(twice, None), [[(0, 0), (0, 1)]])
+    assert batch.weight.dtype == torch.float32
+    assert batch.weight.tolist() == [2.0, 2.0]
 
 
 def test_the_published_files_are_read(assets: Path) -> None:
