@@ -313,6 +313,23 @@ def test_feedback_begins_with_channels_of_the_same_name(tmp_path: Path) -> None:
     torch.testing.assert_close(new[:, [0, 2]], old[:, [5, 0]])
 
 
+def test_a_keypoint_that_only_the_network_has_begins_at_random(tmp_path: Path) -> None:
+    """Also where the weights are for as many keypoints: a tail is not taught as an ankle."""
+    donor = network(RECIPE)
+    donor.save_pretrained(tmp_path)
+    tailed = Skeleton(name="tailed", keypoints=("tail", *LSP.keypoints[1:]))
+    model = hgzoo.StackedHourglass(
+        RECIPE.model, input=RECIPE.input, output=replace(RECIPE.output, skeleton=tailed)
+    )
+    begin_from(model, tmp_path)
+    for old, new in zip(donor.heads, model.heads, strict=True):
+        torch.testing.assert_close(new.heatmaps.weight[1:], old.heatmaps.weight[1:])
+        assert not torch.isclose(new.heatmaps.weight[0], old.heatmaps.weight[0]).all()
+    old, new = donor.feedbacks[0].heatmaps.weight, model.feedbacks[0].heatmaps.weight
+    torch.testing.assert_close(new[:, 1:], old[:, 1:])
+    assert not torch.isclose(new[:, 0], old[:, 0]).all()
+
+
 # Precision.
 
 
