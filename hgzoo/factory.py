@@ -156,10 +156,11 @@ def begin_from(model: StackedHourglass, name: str | Path) -> None:
         return
     donor = StackedHourglass.from_checkpoint(begin, where=str(name))
     old = donor.state_dict()
-    if source.num_keypoints != target.num_keypoints:
-        _adapt(donor, num_keypoints=target.num_keypoints, in_chans=None)
+    named = bool(source.name and target.name) and source.keypoints != target.keypoints
+    if named or source.num_keypoints != target.num_keypoints:
+        _renew_heatmaps(donor, target.num_keypoints)
     new = donor.state_dict()
-    if source.name and target.name:
+    if named:
         _take_named(new, old, source, target)
     further = model.state_dict() if fewer else {}
     checkpoints.fill(model, {**further, **new}, where=str(name))
@@ -483,8 +484,7 @@ def _recognize(path: Path) -> tuple[str, Weights] | None:
 def _adapt(model: StackedHourglass, *, num_keypoints: int | None, in_chans: int | None) -> None:
     """Fit loaded weights to another number of keypoints or channels, and say so once."""
     if num_keypoints not in (None, model.config.num_keypoints):
-        model.reset_classifier(num_keypoints)
-        logger.warning("new random heatmap layers for %d keypoints, in every stack", num_keypoints)
+        _renew_heatmaps(model, num_keypoints)
     if in_chans not in (None, model.config.in_channels):
         model.config = replace(model.config, in_channels=in_chans)
         old = model.stem.conv
@@ -494,6 +494,12 @@ def _adapt(model: StackedHourglass, *, num_keypoints: int | None, in_chans: int 
         model.stem.conv = new
         model.input = model.input.for_channels(in_chans)
         logger.warning("the first convolution was adapted to %d channels", in_chans)
+
+
+def _renew_heatmaps(model: StackedHourglass, num_keypoints: int) -> None:
+    """Give a network random heatmap layers, and say so."""
+    model.reset_classifier(num_keypoints)
+    logger.warning("new random heatmap layers for %d keypoints, in every stack", num_keypoints)
 
 
 def _adapted(weight: torch.Tensor, in_chans: int) -> torch.Tensor:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 from PIL import Image
+from torch import Tensor, nn
 
 from hgzoo import download
 from hgzoo.config import InputSpec, ModelConfig, OutputSpec
@@ -90,6 +91,21 @@ def small_model(**changes: Any) -> StackedHourglass:
         input=InputSpec(size=(32, 48), mean=(0.5, 0.4, 0.3)),
         output=OutputSpec(heatmaps="logits", skeleton=SKELETONS["lsp"], decoder="taylor"),
     )
+
+
+def shaken(model: StackedHourglass) -> StackedHourglass:
+    """Give batch norms statistics that matter."""
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.running_mean, std=0.3)
+            nn.init.uniform_(norm.running_var, 0.5, 2.0)
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.bias, std=0.3)
+    return model.eval()
+
+
+def images(batch: int = 3) -> Tensor:
+    return torch.randn(batch, 3, 32, 48)
 
 
 @pytest.fixture

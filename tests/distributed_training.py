@@ -10,7 +10,7 @@ from torch import nn
 from hgzoo import engine, processes, synchronization
 from hgzoo.config import Options
 from hgzoo.data import DATASETS
-from tests.test_engine import RECIPE, held_out, network
+from tests.training import RECIPE, held_out, network
 
 SMALL = replace(
     RECIPE,

@@ -15,7 +15,7 @@ from pathlib import Path
 from hgzoo import engine
 from hgzoo.config import Options
 from hgzoo.data import DATASETS
-from tests.test_engine import RECIPE, held_out, network
+from tests.training import RECIPE, held_out, network
 
 LATE = ("accelerate", "timm.optim", "timm.scheduler", "torch.utils.tensorboard", "scipy.io.matlab")
 """What a training imports when it begins: too late for the fork."""

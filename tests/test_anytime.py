@@ -18,9 +18,8 @@ from hgzoo.decoders import heights
 from hgzoo.errors import ConfigError
 from hgzoo.inference import NetworkReader
 from hgzoo.pictures import load
-from tests.conftest import small_model
+from tests.conftest import images, shaken, small_model
 from tests.people import write_lsp
-from tests.test_lean import images, shaken
 
 
 @torch.inference_mode()

@@ -1,6 +1,7 @@
 """What `hgzoo benchmark around` compares does the same thing by every method."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -45,13 +46,27 @@ def test_every_method_cuts_the_same_crop(method: str, side: float) -> None:
     assert float((found - wanted).abs().mean()) < 0.01
 
 
-def test_all_methods_take_turns(at_once: None) -> None:
+def test_all_methods_take_turns(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first round and two that count: each method once, then each once more."""
+    called: list[str] = []
+    for table in (methods.CUTTERS, methods.READERS):
+        for name in table:
+            monkeypatch.setitem(table, name, lambda *inputs, name=name: called.append(name))
+    monkeypatch.setattr(networks, "_seconds", once)
     rows = around(repeats=2, progress=False)
+    cutters, readers = list(methods.CUTTERS), list(methods.READERS)
+    assert called == [*cutters * 3, *readers * 3]
     assert [(row.step, row.method) for row in rows] == [
-        *((methods.CROPS, method) for method in methods.CUTTERS),
-        *((methods.DECODING, method) for method in methods.READERS),
+        *((methods.CROPS, method) for method in cutters),
+        *((methods.DECODING, method) for method in readers),
     ]
-    assert all(len(row.seconds) == 2 for row in rows)
+    assert all(row.seconds == (1.0, 1.0) for row in rows)
+
+
+def once(call: Callable[[], object], number: int) -> float:
+    """Call once, and say that it took a second."""
+    call()
+    return 1.0
 
 
 def test_the_table_of_made_up_figures() -> None:

@@ -20,8 +20,7 @@ from hgzoo.errors import ConfigError, InputError, MissingExtraError, UnknownName
 from hgzoo.export import PixelsToHeatmaps, to_onnx
 from hgzoo.inference import Network
 from hgzoo.lean import LeanHourglass
-from tests.conftest import small_model
-from tests.test_lean import images, shaken
+from tests.conftest import images, shaken, small_model
 
 ENGINES = [
     pytest.param(

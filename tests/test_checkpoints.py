@@ -17,7 +17,7 @@ from hgzoo.errors import ConfigError, HgzooError, WeightsError
 from hgzoo.model import StackedHourglass
 from hgzoo.recipes import read as read_recipe
 from tests.conftest import small_model
-from tests.test_convert import as_theirs
+from tests.upstream import as_theirs
 
 
 def save(model: StackedHourglass, path: Path, *, half: bool = False) -> None:

@@ -1,5 +1,6 @@
 """The command line, as a user meets it."""
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -13,14 +14,14 @@ import torch
 
 import hgzoo
 from hgzoo import checkpoints, download, recipes
-from hgzoo.cli import main
+from hgzoo.cli import main, parser
 from hgzoo.convert import LAYOUTS
 from hgzoo.factory import load_model
 from hgzoo.optimization import make_optimizer
 from hgzoo.pictures import load
 from tests.conftest import small_model
 from tests.people import write_lsp, write_lspet, write_mpii
-from tests.test_convert import as_theirs
+from tests.upstream import as_theirs
 
 
 @pytest.fixture
@@ -29,23 +30,23 @@ def weights(tmp_path: Path) -> str:
     return str(tmp_path / "small.safetensors")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["list"],
-        ["info"],
-        ["predict"],
-        ["train"],
-        ["evaluate"],
-        ["benchmark"],
-        ["benchmark", "decoders"],
-        ["benchmark", "train"],
-        ["convert"],
-        ["push"],
-        ["publish-zoo"],
-    ],
-)
+def commands(parser: argparse.ArgumentParser) -> list[list[str]]:
+    """Return the words of every command, and of those below it."""
+    groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    return [
+        [word, *rest]
+        for group in groups
+        for word, below in group.choices.items()
+        for rest in ([], *commands(below))
+    ]
+
+
+def test_every_command_is_found() -> None:
+    assert {"list", "train", "score", "demo"} <= {words[0] for words in commands(parser())}
+    assert ["benchmark", "decoders"] in commands(parser())
+
+
+@pytest.mark.parametrize("command", [[], *commands(parser())], ids=" ".join)
 def test_help_has_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])

@@ -16,6 +16,7 @@ from hgzoo.errors import ConfigError, UnknownNameError, WeightsError
 from hgzoo.model import StackedHourglass
 from tests import upstream
 from tests.conftest import small_config, small_model
+from tests.upstream import as_theirs
 
 GOLDEN = ("bearpaw_hg2_w32", "bearpaw_hg3_w32_b2", "princeton_hg2_w32")
 BEARPAW, PRINCETON, OURS = LAYOUTS
@@ -32,13 +33,6 @@ def golden(assets: Path, name: str) -> tuple[dict[str, Tensor], Tensor, list[Ten
     }
     stacks = sum(key.startswith("heatmaps/") for key in tensors)
     return state, tensors["input"], [tensors[f"heatmaps/{stack}"] for stack in range(stacks)]
-
-
-def as_theirs(model: StackedHourglass, layout: convert.Layout) -> dict[str, Tensor]:
-    """Give a network's tensors the names another library would, idle skips and all."""
-    state = model.state_dict()
-    theirs = {other: state[ours] for ours, other in convert.names(layout, model.config)}
-    return theirs | {key: torch.zeros(1) for key in convert.idle(layout, model.config)}
 
 
 @pytest.mark.parametrize("name", GOLDEN)

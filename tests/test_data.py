@@ -18,6 +18,7 @@ from hgzoo.data.lsp import TEST_COPIES
 from hgzoo.data.samples import sample_from_keypoints
 from hgzoo.data.transforms import random_color, random_crop
 from hgzoo.errors import DataError
+from hgzoo.geometry import Crop
 from hgzoo.skeletons import SKELETONS
 from tests.people import write_lsp, write_lspet
 
@@ -191,17 +192,92 @@ def test_keypoints_outside_the_crop_are_not_visible(root: Path) -> None:
     assert hidden > 0
 
 
-def test_random_scale_and_rotation_keep_their_limits() -> None:
-    sample = sample_from_keypoints(Path("x"), np.array([[0.0, 0.0], [9.0, 99.0]]), np.ones(2, bool))
+@pytest.fixture(scope="module")
+def drawn() -> tuple[Sample, AugmentConfig, list[Crop]]:
+    """A thousand random crops of a person 100 pixels tall."""
+    xy = np.array([[0.0, 0.0], [9.0, 100.0]])
+    sample = sample_from_keypoints(Path("x"), xy, np.ones(2, bool))
+    augment = AugmentConfig(scale_std=0.25, rotation_std=30.0, rotation_prob=0.4, shift_std=0.1)
     random = np.random.default_rng(0)
-    augment = AugmentConfig(scale_std=0.25, rotation_std=30.0, rotation_prob=0.4)
-    drawn = [random_crop(sample, SPEC, augment, random) for _ in range(400)]
-    zooms = np.array([crop.extent[0] for crop in drawn]) / (sample.scale * 200 * SPEC.box_padding)
-    turns = np.array([crop.rotation for crop in drawn])
-    assert 2**-0.5 <= zooms.min() < 0.8
-    assert 1.3 < zooms.max() <= 2**0.5
-    assert 40 < np.abs(turns).max() <= 60
-    assert 0.5 < (turns == 0).mean() < 0.7
+    return sample, augment, [random_crop(sample, SPEC, augment, random) for _ in range(1000)]
+
+
+CLIPPED = 0.9595
+"""Standard deviation of a standard normal that is clipped to two of them."""
+
+
+def test_random_scale_has_its_spread_and_limits(
+    drawn: tuple[Sample, AugmentConfig, list[Crop]],
+) -> None:
+    """Powers of two, normal with 0.25, clipped at twice that: 4.6 % lie on the two limits."""
+    sample, _, crops = drawn
+    plain = sample.scale * 200 * SPEC.box_padding
+    powers = np.log2([crop.extent[0] / plain for crop in crops])
+    assert powers.mean() == pytest.approx(0.0, abs=0.03)
+    assert powers.std() == pytest.approx(0.25 * CLIPPED, rel=0.08)
+    assert (powers.min(), powers.max()) == pytest.approx((-0.5, 0.5))
+    assert 0.025 < np.isclose(np.abs(powers), 0.5).mean() < 0.075
+
+
+def test_random_rotation_has_its_spread_limits_and_share(
+    drawn: tuple[Sample, AugmentConfig, list[Crop]],
+) -> None:
+    """Four in ten turn, by degrees that are normal with 30, clipped at 60."""
+    turns = np.array([crop.rotation for crop in drawn[2]])
+    turned = turns[turns != 0]
+    assert len(turned) / 1000 == pytest.approx(0.4, abs=0.06)
+    assert turned.mean() == pytest.approx(0.0, abs=6.0)
+    assert turned.std() == pytest.approx(30.0 * CLIPPED, rel=0.12)
+    assert (turned.min(), turned.max()) == pytest.approx((-60.0, 60.0))
+
+
+def test_random_shift_has_its_spread_in_both_directions(
+    drawn: tuple[Sample, AugmentConfig, list[Crop]],
+) -> None:
+    """Normal with a tenth of 100 pixels, x and y each for itself, and not clipped."""
+    sample, _, crops = drawn
+    shifts = np.array([crop.center for crop in crops]) - sample.center
+    np.testing.assert_allclose(shifts.mean(0), 0.0, atol=1.3)
+    np.testing.assert_allclose(shifts.std(0), 10.0, rtol=0.1)
+    assert abs(np.corrcoef(shifts.T)[0, 1]) < 0.13
+    assert (np.abs(shifts).max(0) > 25.0).all()
+
+
+def test_scale_rotation_and_shift_are_drawn_apart(
+    drawn: tuple[Sample, AugmentConfig, list[Crop]],
+) -> None:
+    rows = [(np.log(crop.extent[0]), crop.rotation, *crop.center) for crop in drawn[2]]
+    assert np.abs(np.corrcoef(np.array(rows).T) - np.eye(4)).max() < 0.13
+
+
+def test_a_crop_is_mirrored_as_often_as_asked(root: Path) -> None:
+    person = DATASETS["lspet"].train(root)[0]
+    plain, data = crops([person], None)[0, 0], crops([person], replace(STILL, flip_prob=0.3))
+    mirrored = [not np.array_equal(data[n, 0][1], plain[1]) for n in range(1000)]
+    assert np.mean(mirrored) == pytest.approx(0.3, abs=0.06)
+
+
+def test_color_gains_fill_their_range_evenly_each_channel_for_itself() -> None:
+    """Uniform in 0.6..1.4: a standard deviation of 0.8 / sqrt(12)."""
+    image, random = np.full((1, 1, 3), 100, np.uint8), np.random.default_rng(0)
+    augment = AugmentConfig(color=(0.6, 1.4))
+    gains = np.array([random_color(image, augment, random)[0, 0] for _ in range(1000)]) / 100
+    np.testing.assert_allclose(gains.mean(0), 1.0, atol=0.035)
+    np.testing.assert_allclose(gains.std(0), 0.8 / 12**0.5, rtol=0.08)
+    assert (gains.min(0) < 0.61).all()
+    assert (gains.max(0) > 1.38).all()
+    assert gains.min() >= 0.59
+    assert gains.max() <= 1.4
+    assert np.abs(np.corrcoef(gains.T) - np.eye(3)).max() < 0.13
+
+
+def test_color_is_taken_away_as_often_as_asked_and_by_its_luma() -> None:
+    """0.299 * 100 + 0.587 * 200 + 0.114 * 51 = 153.1."""
+    image, random = np.array([[[100, 200, 51]]], np.uint8), np.random.default_rng(0)
+    augment = AugmentConfig(color=(1.0, 1.0), gray_prob=0.2)
+    found = [tuple(random_color(image, augment, random)[0, 0].tolist()) for _ in range(1000)]
+    assert set(found) == {(100, 200, 51), (153, 153, 153)}
+    assert found.count((153, 153, 153)) / 1000 == pytest.approx(0.2, abs=0.05)
 
 
 def test_color_gains_are_per_channel_and_clipped() -> None:
@@ -211,13 +287,6 @@ def test_color_gains_are_per_channel_and_clipped() -> None:
     assert (out == out[0, 0]).all()
     bright = random_color(image, AugmentConfig(color=(2.0, 2.0)), np.random.default_rng(1))
     assert (bright == 255).all()
-
-
-def test_gray_pictures_have_equal_channels() -> None:
-    image = np.random.default_rng(0).integers(0, 255, (4, 5, 3), dtype=np.uint8)
-    config = AugmentConfig(color=(1.0, 1.0), gray_prob=1.0)
-    out = random_color(image, config, np.random.default_rng(0))
-    assert (out == out[..., :1]).all()
 
 
 def test_an_epoch_shows_each_sample_as_often_as_asked() -> None:
@@ -252,6 +321,14 @@ def test_batches_hold_bytes_and_keypoints(root: Path, workers: int) -> None:
     assert batch.keypoints.shape == (2, 14, 2)
     assert batch.visible.dtype == torch.bool
     assert batch.index.tolist() == [1, 0]
+    assert batch.weight.tolist() == [1.0, 1.0]
+
+
+def test_a_weight_that_is_a_whole_number_is_a_float_in_the_batch(root: Path) -> None:
+    twice = [replace(person, weight=2) for person in DATASETS["lspet"].train(root)[:2]]
+    (batch,) = loader(crops(twice, None), [[(0, 0), (0, 1)]])
+    assert batch.weight.dtype == torch.float32
+    assert batch.weight.tolist() == [2.0, 2.0]
 
 
 def test_the_published_files_are_read(assets: Path) -> None:

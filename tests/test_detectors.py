@@ -8,47 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hgzoo.config import InputSpec
 from hgzoo.detectors import DETECTORS, Search, check, distinct, make, whole, windows
 from hgzoo.errors import MissingExtraError, UnknownNameError, WeightsError
 from hgzoo.geometry import overlap, tight_box
 from hgzoo.readers import Found
 from hgzoo.skeletons import COCO_SIGMAS, SKELETONS, Pose, Skeleton
-
-FIGURE = np.array([[0.5, 0.0], [0.5, 0.3], [0.0, 0.5], [1.0, 0.5], [0.3, 1.0], [0.7, 1.0]])
-"""Keypoints of a made-up person, over its width and height."""
-
-
-class Crowd:
-    """Stands in for a network: it knows where people are, by their gray, and sees the nearest one.
-
-    A person is a rectangle of one brightness; of those in a crop the brightest is read, as far as
-    it is inside, and scores fall with the part of it that is cut off.
-    """
-
-    input = InputSpec(size=(64, 64), box_padding=1.25)
-    skeleton = Skeleton(name="", keypoints=tuple("abcdef"))
-
-    def __init__(self) -> None:
-        self.crops = 0
-
-    def __call__(self, crops: np.ndarray, *, heatmaps: bool = False) -> Found:
-        self.crops += len(crops)
-        both = [self._read(crop[..., 0]) for crop in crops]
-        return Found(np.stack([xy for xy, _ in both]), np.stack([score for _, score in both]))
-
-    def without_flip(self) -> "Crowd":
-        return self
-
-    def _read(self, gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        top = gray.max()
-        if top < 100:
-            return np.full((6, 2), 31.5) + 0.01 * FIGURE, np.full(6, 0.05)
-        rows, columns = np.nonzero(gray > top - 10)
-        low = np.array([columns.min(), rows.min()])
-        high = np.array([columns.max(), rows.max()])
-        cut = (low == 0).any() or (high == np.array(gray.shape)[::-1] - 1).any()
-        return low + FIGURE * (high - low), np.full(6, 0.2 if cut else 0.6)
+from tests.crowd import Crowd, picture_of
 
 
 @pytest.fixture
@@ -59,15 +24,6 @@ def crowd() -> Crowd:
 @pytest.fixture
 def search(crowd: Crowd) -> Search:
     return Search(reader=crowd)
-
-
-def picture_of(
-    *people: tuple[int, int, int, int], width: int = 400, height: int = 300
-) -> np.ndarray:
-    picture = np.full((height, width, 3), 20, np.uint8)
-    for number, (x0, y0, x1, y1) in enumerate(people):
-        picture[y0:y1, x0:x1] = 250 - 40 * number
-    return picture
 
 
 @pytest.mark.parametrize(
@@ -164,7 +120,7 @@ SKELETON = replace(SKELETONS["lsp"], keypoints=("a", "b"), flip_pairs=(), limbs=
 
 def test_poses_of_one_person_are_merged_by_hand_worked_similarity() -> None:
     """Box 100x100; sigma 0.05 gives exp(-d²/200): 0.607 at 10 pixels, 0.135 at 20."""
-    best, near, far = (pose([[0, 0], [100, 100]]), pose([[10, 0], [100, 110]]), None)
+    best, near = pose([[0, 0], [100, 100]]), pose([[10, 0], [100, 110]])
     far = pose([[20, 0], [100, 120]])
     sigmas = (0.05, 0.05)
     assert distinct([best, near, far], sigmas=sigmas, same=0.60) == [best, far]

@@ -13,7 +13,7 @@ import torch
 from hgzoo.factory import load_model
 from tests import distributed_training
 from tests.people import write_lsp
-from tests.test_engine import network
+from tests.training import network
 
 ROOT = Path(__file__).parent.parent
 

@@ -4,7 +4,6 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from hgzoo.data import DATASETS
 from hgzoo.decoders import DECODERS
 from hgzoo.factory import model_card
 from tests.people import write_example_folder
+from tests.training import short
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -103,16 +103,6 @@ def stand_in(folder: Path) -> Callable[..., Path]:
         return folder / f"{name}.safetensors"
 
     return fetched
-
-
-def short(fit: Callable[..., Any]) -> Callable[..., Any]:
-    """Let training end after one epoch of small batches."""
-
-    def fitted(recipe: Recipe, *arguments: Any, **options: Any) -> Any:
-        train = replace(recipe.train, epochs=1, batch_size=2, warmup_epochs=0.0)
-        return fit(replace(recipe, train=train), *arguments, **options)
-
-    return fitted
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Errors say what was wrong and what to do."""
 
+import re
+
 import pytest
 
 from hgzoo import errors
@@ -19,14 +21,14 @@ def test_a_missing_package_names_the_extra() -> None:
         errors.require("hgzoo_no_such_package.part", extra="train")
 
 
-def test_every_error_is_an_hgzoo_error() -> None:
-    for error in (
-        errors.ConfigError,
-        errors.UnknownNameError,
-        errors.InputError,
-        errors.OutputError,
-        errors.DataError,
-        errors.WeightsError,
-        errors.MissingExtraError,
-    ):
-        assert issubclass(error, errors.HgzooError)
+ERRORS = [
+    one
+    for one in vars(errors).values()
+    if isinstance(one, type) and one.__module__ == errors.__name__
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_every_error_is_an_hgzoo_error_and_in_the_tree_of_the_docstring(error: type) -> None:
+    assert issubclass(error, errors.HgzooError)
+    assert re.search(rf"\b{error.__name__}\b", errors.__doc__ or "")

@@ -20,8 +20,7 @@ from hgzoo.inference import NetworkReader
 from hgzoo.lean import LeanHourglass
 from hgzoo.onnx_file import OnnxReader
 from hgzoo.pictures import DEMO
-from tests.conftest import small_model
-from tests.test_lean import shaken
+from tests.conftest import shaken, small_model
 
 pytest.importorskip("onnxscript", reason="the onnx extra is not installed")
 runtime = pytest.importorskip("onnxruntime", reason="the onnx extra is not installed")

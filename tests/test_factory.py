@@ -16,7 +16,7 @@ from hgzoo.errors import ConfigError, UnknownArgumentError, UnknownNameError, We
 from hgzoo.factory import load_model
 from tests.conftest import small_model
 from tests.hub_server import HubServer, Status
-from tests.test_convert import as_theirs
+from tests.upstream import as_theirs
 
 OWN = """
 summary = "Mine."

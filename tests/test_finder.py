@@ -23,8 +23,8 @@ from hgzoo.readers import Found
 from hgzoo.skeletons import SKELETONS
 from hgzoo.targets import gaussian
 from tests.conftest import small_config
+from tests.crowd import Crowd, picture_of
 from tests.people import write_lsp, write_lspet
-from tests.test_detectors import Crowd, picture_of
 
 
 class Draws:

@@ -18,7 +18,7 @@ from hgzoo.errors import ConfigError, WeightsError
 from hgzoo.model import StackedHourglass
 from tests.conftest import small_model
 from tests.hub_server import UPLOAD_WARNING, HubServer, Status
-from tests.test_convert import as_theirs
+from tests.upstream import as_theirs
 
 pytestmark = pytest.mark.filterwarnings(UPLOAD_WARNING)
 

@@ -11,22 +11,7 @@ from hgzoo.blocks import RESIDUALS, Hourglass
 from hgzoo.errors import ConfigError, InputError
 from hgzoo.lean import LeanHourglass
 from hgzoo.model import StackedHourglass
-from tests.conftest import small_config, small_model
-
-
-def shaken(model: StackedHourglass) -> StackedHourglass:
-    """Give batch norms statistics that matter."""
-    for norm in model.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            nn.init.normal_(norm.running_mean, std=0.3)
-            nn.init.uniform_(norm.running_var, 0.5, 2.0)
-            nn.init.uniform_(norm.weight, 0.5, 1.5)
-            nn.init.normal_(norm.bias, std=0.3)
-    return model.eval()
-
-
-def images(batch: int = 3) -> Tensor:
-    return torch.randn(batch, 3, 32, 48)
+from tests.conftest import images, shaken, small_config, small_model
 
 
 @pytest.mark.parametrize(
@@ -42,8 +27,6 @@ def images(batch: int = 3) -> Tensor:
 @torch.inference_mode()
 def test_the_last_heatmaps_are_the_same(changes: dict[str, int]) -> None:
     model = shaken(small_model(**changes))
-    (found,) = LeanHourglass(model)(images())
-    torch.manual_seed(0)
     pictures = images()
     wanted = model(pictures)[-1]
     (found,) = LeanHourglass(model)(pictures)

@@ -2,8 +2,10 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import torch
 import hgzoo
 from hgzoo import engine, inference, recipes
 from hgzoo.cli import main
-from hgzoo.config import EvalConfig, Options, TrainConfig
+from hgzoo.config import EvalConfig, Options, Recipe, TrainConfig
 from hgzoo.data import DATASETS, EpochBatches, Sample, find, matched
 from hgzoo.errors import ConfigError, DataError, UnknownNameError
 from hgzoo.factory import begin_from
@@ -20,7 +22,7 @@ from hgzoo.losses import LOSSES, stacked
 from hgzoo.run import Run
 from hgzoo.skeletons import SKELETONS, Skeleton, matching, nameless
 from tests.people import write_coco, write_lsp
-from tests.test_engine import QUIET, RECIPE, changed, held_out, network
+from tests.training import QUIET, RECIPE, changed, held_out, network
 
 COCO, LSP, PEOPLE = SKELETONS["coco"], SKELETONS["lsp"], SKELETONS["people"]
 
@@ -185,6 +187,59 @@ def test_weights_of_labels_and_sets_are_checked() -> None:
         TrainConfig(validation={"lsp": 0.0})
 
 
+class AskedError(Exception):
+    """Training was asked for; nothing is trained."""
+
+
+@pytest.fixture
+def asked(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[list[tuple[list[Sample], float]], torch.Tensor]]:
+    """Let `hgzoo train` stop before it trains, and return its people and its first weights."""
+
+    def ask(**train: Any) -> tuple[list[tuple[list[Sample], float]], torch.Tensor]:
+        def fit(recipe: Recipe, model: torch.nn.Module, **options: Any) -> None:
+            weights = torch.nn.utils.parameters_to_vector(model.parameters())
+            raise AskedError(options["train"], weights)
+
+        monkeypatch.setattr(engine, "fit", fit)
+        recipe = recipes.to_table(changed(validation={"lsp": 1.0}, **train))
+        (tmp_path / "mine.json").write_text(json.dumps(recipe), encoding="utf-8")
+        with pytest.raises(AskedError) as stop:
+            main(["train", str(tmp_path / "mine.json"), "--data", str(root), "--quiet"])
+        people, weights = stop.value.args
+        return people, weights
+
+    return ask
+
+
+def test_the_weights_of_a_recipe_multiply_those_of_the_people(
+    root: Path, asked: Callable[..., Any]
+) -> None:
+    path = root / "coco" / "annotations" / "person_keypoints_val2017.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for annotation in content["annotations"]:
+        annotation["weight"] = 0.25
+    (root / "coco" / "mine.json").write_text(json.dumps(content), encoding="utf-8")
+    images = root / "coco" / "images"
+    images.exists() or images.symlink_to(root / "coco" / "val2017")
+    (lsp, once), (mine, twice) = asked(
+        datasets={"lsp": 1.0, "coco/mine.json": 2.0}, label_weights={"coco/mine.json": 0.5}
+    )[0]
+    assert (once, twice) == (1.0, 2.0)
+    assert {person.weight for person in lsp} == {1.0}
+    assert {person.weight for person in mine} == {0.125}
+
+
+def test_the_first_weights_are_the_seeds(asked: Callable[..., Any]) -> None:
+    def first(seed: int) -> torch.Tensor:
+        torch.rand(seed + 3)
+        return asked(datasets={"lsp": 1.0}, seed=seed)[1]
+
+    assert torch.equal(first(1), first(1))
+    assert not torch.equal(first(1), first(2))
+
+
 # Evaluated by name, each set by itself.
 
 
@@ -311,6 +366,23 @@ def test_feedback_begins_with_channels_of_the_same_name(tmp_path: Path) -> None:
     begin_from(model, tmp_path)
     old, new = donor.feedbacks[0].heatmaps.weight, model.feedbacks[0].heatmaps.weight
     torch.testing.assert_close(new[:, [0, 2]], old[:, [5, 0]])
+
+
+def test_a_keypoint_that_only_the_network_has_begins_at_random(tmp_path: Path) -> None:
+    """Also where the weights are for as many keypoints: a tail is not taught as an ankle."""
+    donor = network(RECIPE)
+    donor.save_pretrained(tmp_path)
+    tailed = Skeleton(name="tailed", keypoints=("tail", *LSP.keypoints[1:]))
+    model = hgzoo.StackedHourglass(
+        RECIPE.model, input=RECIPE.input, output=replace(RECIPE.output, skeleton=tailed)
+    )
+    begin_from(model, tmp_path)
+    for old, new in zip(donor.heads, model.heads, strict=True):
+        torch.testing.assert_close(new.heatmaps.weight[1:], old.heatmaps.weight[1:])
+        assert not torch.isclose(new.heatmaps.weight[0], old.heatmaps.weight[0]).all()
+    old, new = donor.feedbacks[0].heatmaps.weight, model.feedbacks[0].heatmaps.weight
+    torch.testing.assert_close(new[:, 1:], old[:, 1:])
+    assert not torch.isclose(new[:, 0], old[:, 0]).all()
 
 
 # Precision.

@@ -9,8 +9,9 @@ import pytest
 from hgzoo import engine
 from hgzoo.cli import main
 from tests.people import write_example_folder
-from tests.test_docs import ROOT, short
+from tests.training import short
 
+ROOT = Path(__file__).parent.parent
 INSTALLS = ("python3 -m venv", "pip install")
 
 

@@ -25,7 +25,7 @@ from hgzoo.errors import DownloadError, WeightsError
 from hgzoo.model import StackedHourglass
 from tests.conftest import small_model
 from tests.hub_server import Cut, HubServer, Stall, Status, Wrong
-from tests.test_convert import as_theirs
+from tests.upstream import as_theirs
 
 NAME = "hg2.test"
 REPO = "hgzoo/hg2.test"

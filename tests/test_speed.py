@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,27 +183,27 @@ def test_every_backend_gives_the_plain_heatmaps(made: tuple[dict[Way, Any], list
     assert made[1][0].deviation == 0.0
 
 
-def test_everybody_takes_as_many_turns(made: tuple[dict[Way, Any], list[Made]]) -> None:
-    calls: dict[Way, int] = dict.fromkeys(made[0], 0)
+def test_networks_and_ceilings_take_turns(
+    made: tuple[dict[Way, Any], list[Made]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first round and two that count: each once, then each once more."""
+    called: list[Way] = []
 
-    def counted(way: Way) -> Any:
+    def listening(way: Way) -> Any:
         def call(images: torch.Tensor) -> list[torch.Tensor]:
-            calls[way] += 1
+            called.append(way)
             assert images.shape == (3, 3, 32, 48)
             return [images]
 
         return call
 
-    subject_ = small_subject()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "TURN", 0.0)
-        patch.setattr(networks, "PAUSE", 0.0)
-        patch.setattr(networks, "CEILINGS", {})
-        rows = networks.speeds(
-            subject_, {way: counted(way) for way in calls}, batch=3, repeats=2, progress=False
-        )
-    assert set(calls.values()) == {1 + 1 + 1}
-    assert [row.way for row in rows] == list(calls)
+    monkeypatch.setattr(networks, "TURN", 0.0)
+    monkeypatch.setattr(networks, "PAUSE", 0.0)
+    monkeypatch.setattr(networks, "CEILINGS", {})
+    given = {way: listening(way) for way in made[0]}
+    rows = networks.speeds(small_subject(), given, batch=3, repeats=2, progress=False)
+    assert called == [*given] * 3
+    assert [row.way for row in rows] == list(given)
     assert all(len(row.seconds) == 2 and row.operations == 6 for row in rows)
 
 
@@ -281,9 +282,15 @@ def test_what_is_started_needs_no_export_without_onnx(
     assert [*commands] == [IMPORT, "hgzoo predict --demo --model hg2_tiny"]
 
 
-def test_weights_that_would_be_fetched_are_random() -> None:
-    assert not subjects._packaged(factory.model_info("hg1"))
-    assert subjects._packaged(factory.model_info("hg2_tiny"))
+def test_weights_that_would_be_fetched_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects.factory, "load_model", lambda name: small_model())
+    narrow = factory.model_info("hg1_nano")
+    elsewhere = {"mpii": replace(narrow.weights[narrow.default_weights], file="", hub_id="a/b")}
+    known = {"here": narrow, "there": replace(narrow, weights=elsewhere, default_weights="mpii")}
+    monkeypatch.setattr(subjects.recipes, "names", lambda: list(known))
+    monkeypatch.setattr(subjects.factory, "model_info", known.__getitem__)
+    assert subject("here").trained
+    assert not subject("there").trained
 
 
 def test_the_models_command_prints_every_row(
@@ -305,8 +312,17 @@ def test_the_models_command_prints_every_row(
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_conditions_name_what_computes() -> None:
-    assert {"threads", "torch", "onnxruntime", "openvino", "processor"} <= conditions().keys()
+def test_conditions_tell_threads_versions_and_processor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of a made-up processor, the flags that tell how fast it multiplies."""
+    (tmp_path / "cpuinfo").write_text("flags\t: fpu avx2 avx512f mmx\n", encoding="utf-8")
+    monkeypatch.setattr(sys.modules[conditions.__module__], "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    found = conditions()
+    assert found["threads"] == 7
+    assert found["torch"] == torch.__version__
+    assert found["processor"] == "avx2 avx512f"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, interpolate, max_pool2d, relu
+
+from hgzoo import convert
+from hgzoo.model import StackedHourglass
 
 State = Mapping[str, Tensor]
 
@@ -89,3 +93,10 @@ def princeton(state: State, images: Tensor) -> list[Tensor]:
             x = x + _conv(state, f"merge_preds.{stack}.conv.conv", heatmaps[-1])
             x = x + _conv(state, f"merge_features.{stack}.conv.conv", y)
     return heatmaps
+
+
+def as_theirs(model: StackedHourglass, layout: convert.Layout) -> dict[str, Tensor]:
+    """Give a network's tensors the names another library would, idle skips and all."""
+    state = model.state_dict()
+    theirs = {other: state[ours] for ours, other in convert.names(layout, model.config)}
+    return theirs | {key: torch.zeros(1) for key in convert.idle(layout, model.config)}

@@ -227,7 +227,7 @@ def collate(items: Sequence[Item]) -> Batch:
         keypoints=torch.from_numpy(np.stack(xy)).float(),
         visible=torch.from_numpy(np.stack(visible)),
         index=torch.tensor(index),
-        weight=torch.tensor(weight),
+        weight=torch.tensor(weight, dtype=torch.float32),
     )
 
 
