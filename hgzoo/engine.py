@@ -337,7 +337,7 @@ def _report(
     skeleton, there = truth.skeleton, ~np.isnan(stacks[-1]).all((0, 2))
     annotated = np.stack([sample.visible for sample in samples])
     crowded = np.array([sample.others > 0 for sample in samples])
-    hits = [right(truth, xy, threshold=config.threshold) for xy in stacks]
+    hits = [truth.hits(xy, threshold=config.threshold) for xy in stacks]
     limbs = [index for row in LIMBS for index in skeleton.groups.get(row, ())]
     kinds = {"alone": ~crowded, "among others": crowded}
     return Report(
@@ -361,19 +361,6 @@ def _report(
         predicted=stacks[-1],
         peaks=peaks,
         scores=scores,
-    )
-
-
-def right(truth: Truth, predicted: NDArray[np.float64], *, threshold: float) -> NDArray[np.bool_]:
-    """Tell which keypoints are right, [N, K]; `hgzoo.metrics.hits` of a truth.
-
-    Args:
-        truth: What annotators say.
-        predicted: [N, K, 2], picture pixels; nan is a miss.
-        threshold: Fraction of the reference length.
-    """
-    return metrics.hits(
-        predicted, truth.keypoints, truth.visible, truth.reference, threshold=threshold
     )
 
 

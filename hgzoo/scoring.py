@@ -50,6 +50,20 @@ class Truth:
     reference: Floats
     skeleton: Skeleton
 
+    def hits(self, predicted: Floats, *, threshold: float) -> Bools:
+        """Tell which keypoints are correct, [N, K]; see `hgzoo.metrics.hits`.
+
+        Args:
+            predicted: [N, K, 2], pixels in the same convention; nan is a miss.
+            threshold: Fraction of the reference length.
+
+        Raises:
+            InputError: The shapes do not fit together.
+        """
+        return metrics.hits(
+            predicted, self.keypoints, self.visible, self.reference, threshold=threshold
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
@@ -260,16 +274,11 @@ def score(
     skeleton, visible = truth.skeleton, truth.visible
     trunk = [index for index, name in enumerate(skeleton.keypoints) if name in TRUNK]
 
-    def hits(threshold: float) -> Bools:
-        return metrics.hits(
-            predicted, truth.keypoints, visible, truth.reference, threshold=threshold
-        )
-
-    hit = hits(threshold)
+    hit = truth.hits(predicted, threshold=threshold)
     values = metrics.percent(hit, visible)
-    exact = metrics.means(hits(strict), visible, trunk=trunk)
+    exact = metrics.means(truth.hits(predicted, threshold=strict), visible, trunk=trunk)
     thresholds = np.linspace(0.0, threshold, CURVE_STEPS)
-    near = [hits(float(one)) for one in thresholds]
+    near = [truth.hits(predicted, threshold=float(one)) for one in thresholds]
     every = [metrics.means(one, visible, trunk=trunk) for one in near]
     heights = {name: np.array([one[name] for one in every]) for name in exact}
     tables = [metrics.grouped(metrics.percent(one, visible), skeleton.groups) for one in near]

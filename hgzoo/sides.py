@@ -74,7 +74,8 @@ def judge(truth: Truth, predicted: Floats, *, threshold: float) -> Sides | None:
     limbs = pairs_of(truth.skeleton)
     pairs = {joint: pair for limb in limbs.values() for joint, pair in limb.items()}
     index = np.array(list(pairs.values()), int).reshape(-1, 2)  # [P, 2]
-    both = truth.visible[:, index].all(2)  # [N, P]
+    left, right = index.T
+    both: Bools = truth.visible[:, left] & truth.visible[:, right]  # [N, P]
     if not both.any():
         return None
     counts = np.repeat(both[..., None], 2, axis=2)  # [N, P, 2]

@@ -35,6 +35,14 @@ def least_score(*, calibrated: bool) -> float:
 
     A calibrated keypoint is drawn from 0.5 on, where it is more likely right than not; a peak whose
     height is no probability from 0.2 on.
+
+    Args:
+        calibrated: Whether scores are probabilities; see `hgzoo.skeletons.Pose`.
+
+    Examples:
+        >>> from hgzoo.visualize import least_score
+        >>> least_score(calibrated=True), least_score(calibrated=False)
+        (0.5, 0.2)
     """
     return LEAST_PROBABILITY if calibrated else LEAST_PEAK
 

@@ -123,10 +123,8 @@ def _judged(model: Any, name: str, options: argparse.Namespace, *, flip: bool) -
 
 
 def _counted(report: Report, first: NDArray[np.bool_], *, threshold: float) -> Keypoints:
-    from hgzoo import engine
-
     counts = report.truth.visible
-    right = engine.right(report.truth, report.predicted, threshold=threshold)
+    right = report.truth.hits(report.predicted, threshold=threshold)
     return Keypoints(
         peaks=report.peaks[counts],
         right=right[counts],
