@@ -59,6 +59,20 @@ class Truth:
 
         Raises:
             InputError: The shapes do not fit together.
+
+        Examples:
+            >>> import numpy as np
+            >>> from hgzoo import SKELETONS
+            >>> from hgzoo.scoring import Truth
+            >>> truth = Truth(
+            ...     keypoints=np.zeros((1, 14, 2)),
+            ...     visible=np.ones((1, 14), bool),
+            ...     hidden=None,
+            ...     reference=np.full(1, 10.0),
+            ...     skeleton=SKELETONS["lsp"],
+            ... )
+            >>> int(truth.hits(np.full((1, 14, 2), 1.0), threshold=0.2).sum())
+            14
         """
         return metrics.hits(
             predicted, self.keypoints, self.visible, self.reference, threshold=threshold

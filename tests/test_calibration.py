@@ -184,6 +184,15 @@ def test_a_recipe_says_it_in_two_lines() -> None:
     assert found.calibration == Calibration(peaks=(0.1, 0.6), right=(0.0, 1.0))
 
 
+@pytest.mark.parametrize("name", ["hg1_nano", "hg2_tiny"])
+def test_the_zoo_says_what_the_results_say(name: str) -> None:
+    told = Path(__file__).parents[1] / "docs" / "results" / f"{name}.calibration.json"
+    known = hgzoo.model_info(name).output.calibration
+    if known.known:
+        measured = json.loads(told.read_text(encoding="utf-8"))["calibration"]
+        assert recipes.to_table(known) == {key: tuple(value) for key, value in measured.items()}
+
+
 def test_the_command_measures_and_writes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,8 +68,8 @@ def diagram() -> str:
     drawing.text((428, 52), "expected calibration error", kind="note", anchor="start")
     key(drawing, (428, 78), [f"score: {after:.2f} %", f"height of the peak: {before:.2f} %"])
     return drawing.figure(
-        f"Reliability of hg2_tiny: {found['keypoints']} keypoints of held-out people in ten bins of "
-        "equal width. On the diagonal a score is the share that is right."
+        f"Reliability of hg2_tiny: {found['keypoints']} keypoints of held-out people in ten bins "
+        "of equal width. On the diagonal a score is the share that is right."
     )
 
 
