@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from docs.make.pages import Make
+from docs.make.pages import ROOT, Make
 from docs.make.results import OWN, SHIPPED, read, rows
 from docs.make.svg import Axes, Drawing, key
 
 WHOLE: dict[str, Make] = {}
+
+CALIBRATED = tuple(
+    model for model in SHIPPED if (ROOT / f"docs/results/{model}.calibration.json").is_file()
+)
+"""The shipped weights that `hgzoo calibrate` has measured."""
 
 SETS = {"people_by_hand": "everyday people", "lsp": "LSP"}
 """The sets that weights are calibrated on, and what the page calls them."""
@@ -29,7 +34,7 @@ def _calibration(model: str) -> dict[str, Any]:  # Any: JSON
 def errors() -> str:
     """Return how far heights of peaks and scores are from the share that is right."""
     lines = []
-    for model in SHIPPED:
+    for model in CALIBRATED:
         found = _calibration(model)
         parts = {
             **{words: found["by_dataset"][name] for name, words in SETS.items()},
@@ -90,7 +95,7 @@ def bins() -> str:
 def drawn() -> str:
     """Return what is drawn from a score on."""
     lines = []
-    for model in SHIPPED:
+    for model in CALIBRATED:
         for row in _calibration(model)["drawn"]:
             shares = [f"{row[name]:.1f}" for name in ("drawn", "precision", "recall")]
             lines.append([f"{model}, {row['threshold']:.1f}", *shares])
