@@ -167,7 +167,7 @@ def read(path: Path, *, like: Recipe | None = None, contract: str = "") -> Check
     return Checkpoint(
         model=converted.config,
         input=spec,
-        output=like.output if like else OutputSpec(),
+        output=like.output.uncalibrated() if like else OutputSpec(),
         tensors=converted.tensors,
         layout=converted.layout,
         path=path,

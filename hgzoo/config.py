@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Literal
 
 from hgzoo.errors import ConfigError, UnknownNameError
@@ -173,6 +174,51 @@ class InputSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How likely a keypoint is right, by the height of its peak: a line through measured points.
+
+    `hgzoo calibrate` measures it; `hgzoo.calibration` reads it.
+
+    Attributes:
+        peaks: Heights of peaks, rising; none where nobody has measured them.
+        right: Share, 0..1, of keypoints with such a peak that are right; not falling.
+
+    Examples:
+        >>> from hgzoo.config import Calibration
+        >>> Calibration(peaks=(0.1, 0.6), right=(0.3, 0.9)).known, Calibration().known
+        (True, False)
+    """
+
+    peaks: tuple[float, ...] = ()
+    right: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rising line of probabilities.
+
+        Raises:
+            ConfigError: Says what is wrong, and what it must be.
+        """
+        if len(self.peaks) != len(self.right):
+            raise ConfigError(
+                "a calibration needs as many peaks as shares, "
+                f"got {len(self.peaks)} and {len(self.right)}"
+            )
+        rising = all(one < other for one, other in pairwise(self.peaks))
+        if not rising or not all(map(math.isfinite, self.peaks)):
+            raise ConfigError(f"peaks of a calibration must rise, got {list(self.peaks)}")
+        falling = any(one > other for one, other in pairwise(self.right))
+        if falling or not all(0.0 <= share <= 1.0 for share in self.right):
+            raise ConfigError(
+                f"right of a calibration must be in 0..1 and not fall, got {list(self.right)}"
+            )
+
+    @property
+    def known(self) -> bool:
+        """Whether somebody has measured it."""
+        return bool(self.peaks)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutputSpec:
     """What a network's heatmaps mean.
 
@@ -183,6 +229,8 @@ class OutputSpec:
         skeleton: Names, pairs and limbs of the keypoints. A table writes it out, or gives a key of
             `hgzoo.skeletons.SKELETONS`, or "" for points without names.
         decoder: A key of `hgzoo.decoders.DECODERS`: how keypoints are read from the heatmaps.
+        calibration: What scores are worth, with the flip test or without; where it is not known, a
+            score is the height of the peak. In a recipe it holds for the default weights alone.
 
     Examples:
         >>> from hgzoo.config import OutputSpec
@@ -193,6 +241,11 @@ class OutputSpec:
     heatmaps: HeatmapKind = "heights"
     skeleton: Skeleton = SKELETONS["mpii"]
     decoder: str = "quarter_offset"
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def uncalibrated(self) -> OutputSpec:
+        """Return what holds for other weights of the same kind."""
+        return replace(self, calibration=Calibration())
 
     def skeleton_for(self, num_keypoints: int) -> Skeleton:
         """Return the skeleton, nameless where the network has another number of keypoints."""

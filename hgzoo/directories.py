@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from hgzoo import cards, checkpoints, recipes
+from hgzoo.calibration import calibrated
 from hgzoo.checkpoints import Checkpoint
 from hgzoo.config import InputSpec, ModelConfig, Recipe
 from hgzoo.errors import ConfigError, HgzooError, WeightsError
@@ -248,13 +249,15 @@ def picture_of(network: Network) -> RGB | None:
     height, width = pixels.shape[:2]
     crop = Crop.from_box((0.0, 0.0, float(width), float(height)), size=spec.size).warp(pixels)
     reading = read_keypoints(network, to_tensor(crop[None]), flip=True)
+    calibration = network.output.calibration
     pose = Pose(
         keypoints=reading.xy[0].double().cpu().numpy(),
-        scores=reading.score[0].double().cpu().numpy(),
+        scores=calibrated(reading.score[0].double().cpu().numpy(), calibration),
         names=skeleton.keypoints,
         box=(0.0, 0.0, float(spec.size[1]), float(spec.size[0])),
         skeleton=skeleton,
         heatmaps=np.stack([stack[0].cpu().numpy() for stack in reading.heights]),
+        calibrated=calibration.known,
     )
     drawn = draw_stacks(crop, pose)
     skeleton_only = draw_stacks(draw_skeleton(crop, [pose]), replace(pose, heatmaps=None))

@@ -6,7 +6,7 @@ import logging
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hgzoo import checkpoints, metrics, processes
+from hgzoo import checkpoints, metrics, processes, sides
+from hgzoo.calibration import Reliability, calibrated, reliability
 from hgzoo.config import EvalConfig, Metric, Options, Recipe
 from hgzoo.data import Batch, Crops, Sample, crop_of, loader
 from hgzoo.decoders import argmax
@@ -26,6 +27,7 @@ from hgzoo.model import StackedHourglass
 from hgzoo.progress import bar
 from hgzoo.run import Run
 from hgzoo.scoring import Score, Truth, score
+from hgzoo.sides import Sides
 from hgzoo.skeletons import Skeleton, matching
 
 logger = logging.getLogger(__name__)
@@ -72,8 +74,14 @@ class Report:
         annotated: For keypoints that are not annotated everywhere: how well the mean of their
             heatmap tells whether they are, as area under the precision-recall curve, percent
             (Section 4.4).
+        sides: How well left and right are told apart; None for keypoints without arms and legs.
+        reliability: How true the scores of keypoints that count are; for weights without a
+            calibration, how far heights of peaks are from probabilities.
+        truth: What it was judged by.
         predicted: (x, y), [N, K, 2], picture pixels.
-        scores: [N, K].
+        peaks: Heights of the peaks, [N, K].
+        scores: As `Predictor` gives them, [N, K]: those heights, or what the weights say that
+            they are worth.
     """
 
     score: Score
@@ -82,7 +90,11 @@ class Report:
     sources: dict[str, dict[str, float]]
     company: dict[str, float]
     annotated: dict[str, float]
+    sides: Sides | None
+    reliability: Reliability
+    truth: Truth
     predicted: NDArray[np.float64]
+    peaks: NDArray[np.float64]
     scores: NDArray[np.float64]
 
     @property
@@ -158,6 +170,9 @@ def fit(
             for name, one in validation.items()
         }
 
+    # What scores are worth holds for one set of weights, and these are about to change.
+    model.output = model.output.uncalibrated()
+    recipe = replace(recipe, output=recipe.output.uncalibrated())
     run = Run(recipe, model, train, out=Path(out), options=options)
     if resume:
         run.restore()
@@ -244,7 +259,7 @@ def evaluate(
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     judged = np.zeros(len(samples))
     stacks = np.zeros((model.config.num_stacks, len(samples), own.num_keypoints, 2))
-    scores, activity = np.zeros((2, len(samples), own.num_keypoints))
+    peaks, activity = np.zeros((2, len(samples), own.num_keypoints))
     modules = [model] if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     for module in modules:
@@ -261,20 +276,24 @@ def evaluate(
         xy = torch.stack([*found, reading.xy]).double().cpu().numpy()
         for row, index in enumerate(batch.index.tolist()):
             stacks[:, index] = crop_of(samples[index], model.input).to_picture(xy[:, row])
-            scores[index] = reading.score[row].double().cpu().numpy()
+            peaks[index] = reading.score[row].double().cpu().numpy()
             activity[index] = last[row].double().mean((1, 2)).cpu().numpy()
             judged[index] += 1
     for module, mode in zip(modules, modes, strict=True):
         module.train(mode)
-    judged, stacks, scores, activity = (
+    judged, stacks, peaks, activity = (
         processes.summed(torch.from_numpy(part)).numpy()
-        for part in (judged, stacks, scores, activity)
+        for part in (judged, stacks, peaks, activity)
     )
     assert (judged == 1).all(), "somebody was judged twice, or not at all"
     there = np.array(columns) >= 0
     stacks = np.where(there[:, None], stacks[:, :, columns], np.nan)
-    scores, activity = (np.where(there, part[:, columns], 0.0) for part in (scores, activity))
-    return _report(stacks, scores, activity, samples, skeleton, there, config)
+    scores = calibrated(peaks, model.output.calibration)
+    peaks, scores, activity = (
+        np.where(there, part[:, columns], 0.0) for part in (peaks, scores, activity)
+    )
+    truth = _truth(samples, skeleton, there)
+    return _report(truth, stacks, peaks, scores, activity, samples, config)
 
 
 def _columns(own: Skeleton, wanted: Skeleton) -> list[int]:
@@ -291,31 +310,34 @@ def _columns(own: Skeleton, wanted: Skeleton) -> list[int]:
     return columns
 
 
-def _report(
-    stacks: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    activity: NDArray[np.float64],
-    samples: Sequence[Sample],
-    skeleton: Skeleton,
-    there: NDArray[np.bool_],
-    config: EvalConfig,
-) -> Report:
+def _truth(samples: Sequence[Sample], skeleton: Skeleton, there: NDArray[np.bool_]) -> Truth:
+    """Return what annotators say; only keypoints that the network has count, [K]."""
     reference = np.array([sample.reference for sample in samples])
     if not (reference > 0).any():
         raise ConfigError("none of these people has a reference length to measure distances by")
     annotated = np.stack([sample.visible for sample in samples])
-    truth = Truth(
+    return Truth(
         keypoints=np.stack([sample.keypoints for sample in samples]),
         visible=annotated & (reference > 0)[:, None] & there,
         hidden=np.stack([sample.hidden for sample in samples]),
         reference=reference,
         skeleton=skeleton,
     )
+
+
+def _report(
+    truth: Truth,
+    stacks: NDArray[np.float64],
+    peaks: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    activity: NDArray[np.float64],
+    samples: Sequence[Sample],
+    config: EvalConfig,
+) -> Report:
+    skeleton, there = truth.skeleton, ~np.isnan(stacks[-1]).all((0, 2))
+    annotated = np.stack([sample.visible for sample in samples])
     crowded = np.array([sample.others > 0 for sample in samples])
-    hits = [
-        metrics.hits(xy, truth.keypoints, truth.visible, reference, threshold=config.threshold)
-        for xy in stacks
-    ]
+    hits = [truth.hits(xy, threshold=config.threshold) for xy in stacks]
     limbs = [index for row in LIMBS for index in skeleton.groups.get(row, ())]
     kinds = {"alone": ~crowded, "among others": crowded}
     return Report(
@@ -333,7 +355,11 @@ def _report(
             for index, name in enumerate(skeleton.keypoints)
             if there[index] and annotated[:, index].any() and not annotated[:, index].all()
         },
+        sides=sides.judge(truth, stacks[-1], threshold=config.threshold),
+        reliability=reliability(scores[truth.visible], hits[-1][truth.visible]),
+        truth=truth,
         predicted=stacks[-1],
+        peaks=peaks,
         scores=scores,
     )
 

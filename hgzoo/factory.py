@@ -84,7 +84,7 @@ def create_model(
     if not pretrained and checkpoint_path is None:
         config = _asked(recipe.model, num_keypoints=num_keypoints, in_chans=in_chans)
         spec = recipe.input.for_channels(config.in_channels)
-        return StackedHourglass(config, input=spec, output=recipe.output)
+        return StackedHourglass(config, input=spec, output=recipe.output.uncalibrated())
     if checkpoint_path is None:
         checkpoint = _weights_of(found, cache_dir=cache_dir)
     else:
@@ -252,7 +252,9 @@ def _weights_of(found: _Found, *, cache_dir: str | Path | None) -> Checkpoint:
     path = sources.fetch(full, weights, like=recipe, cache_dir=cache_dir)
     checkpoint = checkpoints.read(path, like=recipe)
     # What is in the cache may be older than the recipe, which knows best what its weights expect.
-    return replace(checkpoint, input=recipe.input, output=recipe.output, name=full, weights=weights)
+    default = full == f"{recipe.name}.{recipe.default_weights}"
+    output = recipe.output if default else recipe.output.uncalibrated()
+    return replace(checkpoint, input=recipe.input, output=output, name=full, weights=weights)
 
 
 @names_near_misses

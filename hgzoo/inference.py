@@ -123,7 +123,7 @@ class Reading(NamedTuple):
 
     Attributes:
         xy: Keypoints (x, y), [B, K, 2], crop pixels.
-        score: [B, K]; in 0..1 for networks whose heatmaps are logits.
+        score: Heights of the peaks, [B, K]; in 0..1 for networks whose heatmaps are logits.
         heights: Every stack's heatmaps as heights, first to last, each [B, K, H, W].
     """
 
@@ -206,6 +206,7 @@ class NetworkReader:
         self.decoder = decoder
         self.input = model.input
         self.skeleton = model.output.skeleton_for(model.config.num_keypoints)
+        self.calibration = model.output.calibration
 
     def __call__(self, crops: NDArray[np.uint8], *, heatmaps: bool = False) -> Found:
         """Read the keypoints of the person in each crop; see `hgzoo.readers.Reader`."""

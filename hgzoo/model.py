@@ -362,6 +362,7 @@ class StackedHourglass(nn.Module):
         feats = self.config.num_feats
         like = self.stem.conv.weight
         self.config = replace(self.config, num_keypoints=num_classes)
+        self.output = self.output.uncalibrated()
         for head in (*self.inner_heads, *self.heads):
             head.heatmaps = nn.Conv2d(feats, num_classes, 1).to(like)
         for feedback in self.feedbacks:

@@ -55,6 +55,7 @@ class OnnxReader:
             raise WeightsError(f"{path} does not say well what it is: {error}") from error
         _check(path, file, flip=flip, decoder=decoder)
         self.skeleton = output.skeleton_for(model.num_keypoints)
+        self.calibration = output.calibration
 
     def __call__(self, crops: NDArray[np.uint8], *, heatmaps: bool = False) -> Found:
         """Read the keypoints of the person in each crop; see `hgzoo.readers.Reader`.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hgzoo import detectors
+from hgzoo.calibration import calibrated
 from hgzoo.detectors import Detector
 from hgzoo.errors import ConfigError, InputError, names_near_misses
 from hgzoo.geometry import Box, Crop
@@ -61,6 +62,10 @@ class Predictor:
             files, for which the finder would load torch. What it needs is loaded when it is first
             asked.
 
+    Attributes:
+        skeleton: Names and pairs of the K keypoints.
+        calibrated: Whether scores are probabilities; see `Pose`.
+
     Raises:
         UnknownNameError: No such variant, weights, decoder or detector.
         WeightsError: The variant has no weights, or they are damaged.
@@ -93,6 +98,7 @@ class Predictor:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         self.reader = _reader(model, flip=flip, decoder=decoder, device=device)
         self.skeleton = self.reader.skeleton
+        self.calibrated = self.reader.calibration.known
         self.batch_size = batch_size
         self.sigmas = self.skeleton.sigmas
         if detector == "auto":
@@ -217,11 +223,12 @@ class Predictor:
     def _pose(self, found: Found, row: int, asked: _Asked) -> Pose:
         return Pose(
             keypoints=asked.crop.to_picture(found.xy[row]),
-            scores=found.scores[row],
+            scores=calibrated(found.scores[row], self.reader.calibration),
             names=self.skeleton.keypoints,
             box=asked.box,
             skeleton=self.skeleton,
             heatmaps=None if found.heatmaps is None else found.heatmaps[:, row],
+            calibrated=self.calibrated,
         )
 
 

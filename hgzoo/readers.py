@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hgzoo.config import InputSpec
+from hgzoo.config import Calibration, InputSpec
 from hgzoo.skeletons import Skeleton
 
 
@@ -19,7 +19,8 @@ class Found(NamedTuple):
 
     Attributes:
         xy: Keypoints (x, y), [B, K, 2], crop pixels, float64.
-        scores: [B, K], float64; in 0..1 for networks whose heatmaps are logits.
+        scores: Heights of the peaks, [B, K], float64; in 0..1 for networks whose heatmaps are
+            logits.
         heatmaps: Heatmaps as heights, first stack to last, [S, B, K, H, W], float32, where they
             were asked for.
     """
@@ -35,10 +36,12 @@ class Reader(Protocol):
     Attributes:
         input: The crops it expects.
         skeleton: Names and pairs of its K keypoints.
+        calibration: What the heights of its peaks are worth, if that is known.
     """
 
     input: InputSpec
     skeleton: Skeleton
+    calibration: Calibration
 
     def __call__(self, crops: NDArray[np.uint8], *, heatmaps: bool = False) -> Found:
         """Read the keypoints of the person in each crop.

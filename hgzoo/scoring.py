@@ -50,6 +50,34 @@ class Truth:
     reference: Floats
     skeleton: Skeleton
 
+    def hits(self, predicted: Floats, *, threshold: float) -> Bools:
+        """Tell which keypoints are correct, [N, K]; see `hgzoo.metrics.hits`.
+
+        Args:
+            predicted: [N, K, 2], pixels in the same convention; nan is a miss.
+            threshold: Fraction of the reference length.
+
+        Raises:
+            InputError: The shapes do not fit together.
+
+        Examples:
+            >>> import numpy as np
+            >>> from hgzoo import SKELETONS
+            >>> from hgzoo.scoring import Truth
+            >>> truth = Truth(
+            ...     keypoints=np.zeros((1, 14, 2)),
+            ...     visible=np.ones((1, 14), bool),
+            ...     hidden=None,
+            ...     reference=np.full(1, 10.0),
+            ...     skeleton=SKELETONS["lsp"],
+            ... )
+            >>> int(truth.hits(np.full((1, 14, 2), 1.0), threshold=0.2).sum())
+            14
+        """
+        return metrics.hits(
+            predicted, self.keypoints, self.visible, self.reference, threshold=threshold
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
@@ -260,16 +288,11 @@ def score(
     skeleton, visible = truth.skeleton, truth.visible
     trunk = [index for index, name in enumerate(skeleton.keypoints) if name in TRUNK]
 
-    def hits(threshold: float) -> Bools:
-        return metrics.hits(
-            predicted, truth.keypoints, visible, truth.reference, threshold=threshold
-        )
-
-    hit = hits(threshold)
+    hit = truth.hits(predicted, threshold=threshold)
     values = metrics.percent(hit, visible)
-    exact = metrics.means(hits(strict), visible, trunk=trunk)
+    exact = metrics.means(truth.hits(predicted, threshold=strict), visible, trunk=trunk)
     thresholds = np.linspace(0.0, threshold, CURVE_STEPS)
-    near = [hits(float(one)) for one in thresholds]
+    near = [truth.hits(predicted, threshold=float(one)) for one in thresholds]
     every = [metrics.means(one, visible, trunk=trunk) for one in near]
     heights = {name: np.array([one[name] for one in every]) for name in exact}
     tables = [metrics.grouped(metrics.percent(one, visible), skeleton.groups) for one in near]

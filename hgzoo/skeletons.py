@@ -144,13 +144,15 @@ class Pose:
         keypoints: (x, y), [K, 2], pixels of the picture as a viewer shows it (EXIF rotation
             applied), (0, 0) being the center of the top-left pixel; float64. NaN where a
             keypoint is missing; a network gives a place for every one of its own.
-        scores: [K], float64; peak heights, in 0..1 for networks whose heatmaps are logits; 0 where
-            a keypoint is missing.
+        scores: [K], float64. Where `calibrated`, the probability, 0..1, that the keypoint is right,
+            measured on held-out people; else the height of its peak, in 0..1 for networks whose
+            heatmaps are logits. 0 where a keypoint is missing.
         names: K names.
         box: (x0, y0, x1, y1), edges of the region that was asked about, in pixels of the picture.
         skeleton: Where names, limbs and pairs come from.
         heatmaps: Every stack's heatmaps as heights, first to last, [S, K, H, W], float32, when
             they were asked for.
+        calibrated: Whether scores are probabilities: whether the weights have a calibration.
     """
 
     keypoints: NDArray[np.float64]
@@ -159,6 +161,7 @@ class Pose:
     box: tuple[float, float, float, float]
     skeleton: Skeleton
     heatmaps: NDArray[np.float32] | None = None
+    calibrated: bool = False
 
     def as_skeleton(self, skeleton: str | Skeleton | Sequence[str]) -> Pose:
         """Return the same person with the keypoints of another skeleton, in its order.

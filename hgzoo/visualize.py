@@ -24,11 +24,30 @@ INK: Color = (40, 40, 40)
 PANEL = 256
 GAP = 4
 SMALLEST = 1e-6
+LEAST_PROBABILITY = 0.5
+LEAST_PEAK = 0.2
 FINE = 4
 """OpenCV draws at sixteenths of a pixel when coordinates are shifted by so many bits."""
 
 
-def draw_skeleton(picture: RGB, poses: Sequence[Pose], *, threshold: float = 0.2) -> RGB:
+def least_score(*, calibrated: bool) -> float:
+    """Return the smallest score that is drawn where nobody says.
+
+    A calibrated keypoint is drawn from 0.5 on, where it is more likely right than not; a peak whose
+    height is no probability from 0.2 on.
+
+    Args:
+        calibrated: Whether scores are probabilities; see `hgzoo.skeletons.Pose`.
+
+    Examples:
+        >>> from hgzoo.visualize import least_score
+        >>> least_score(calibrated=True), least_score(calibrated=False)
+        (0.5, 0.2)
+    """
+    return LEAST_PROBABILITY if calibrated else LEAST_PEAK
+
+
+def draw_skeleton(picture: RGB, poses: Sequence[Pose], *, threshold: float | None = None) -> RGB:
     """Draw each person's limbs and keypoints over a picture.
 
     Left limbs are orange, right ones blue, those of the middle green: the person's own left and
@@ -37,7 +56,7 @@ def draw_skeleton(picture: RGB, poses: Sequence[Pose], *, threshold: float = 0.2
     Args:
         picture: [H, W, 3].
         poses: People, in this picture's pixels.
-        threshold: Smallest score to draw.
+        threshold: Smallest score to draw; None takes each pose's `least_score`.
 
     Returns:
         A new picture of the same size.
@@ -55,7 +74,8 @@ def draw_skeleton(picture: RGB, poses: Sequence[Pose], *, threshold: float = 0.2
     for pose in poses:
         x0, y0, x1, y1 = pose.box
         thickness = max(1, round(max(x1 - x0, y1 - y0) / 120))
-        sure = (pose.scores >= threshold) & _drawable(pose.keypoints)
+        least = least_score(calibrated=pose.calibrated) if threshold is None else threshold
+        sure = (pose.scores >= least) & _drawable(pose.keypoints)
         colors = _colors(pose)
         for first, second in pose.skeleton.limbs:
             if sure[first] and sure[second]:

@@ -1,5 +1,7 @@
 """Skeletons and heatmaps as pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,13 @@ def test_a_keypoint_below_the_threshold_is_absent_and_so_is_its_limb() -> None:
     drawn = visualize.draw_skeleton(BLACK, [pose([(10, 20), (50, 20)], [1.0, 0.3])], threshold=0.5)
     assert tuple(drawn[20, 10]) == visualize.LEFT
     assert drawn[:, 30:].max() == 0
+
+
+def test_where_nobody_says_a_calibrated_keypoint_is_drawn_when_more_likely_right_than_not() -> None:
+    heights = pose([(10, 20), (50, 20)], [1.0, 0.3])
+    assert visualize.draw_skeleton(BLACK, [heights])[:, 40:].max() > 0
+    probabilities = replace(heights, calibrated=True)
+    assert visualize.draw_skeleton(BLACK, [probabilities])[:, 40:].max() == 0
 
 
 def test_the_picture_itself_is_not_changed() -> None:

@@ -19,6 +19,7 @@ RECORDS = {
     "model": config.ModelConfig,
     "input": config.InputSpec,
     "output": config.OutputSpec,
+    "calibration": config.Calibration,
     "weights": config.Weights,
     "train": config.TrainConfig,
     "augment": config.AugmentConfig,

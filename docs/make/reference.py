@@ -24,7 +24,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "Networks": ("factory", "model", "blocks", "config", "recipes"),
     "Coordinates": ("geometry", "targets", "decoders"),
     "Training": ("data", "losses", "engine", "run", "finetuning"),
-    "Judging": ("metrics", "oks", "scoring", "results"),
+    "Judging": ("metrics", "oks", "scoring", "sides", "calibration", "results"),
     "Weights": ("checkpoints", "convert", "hub", "timm_bridge"),
     "Speed": ("backends", "lean", "anytime", "export"),
     "Errors": ("errors",),

@@ -8,7 +8,19 @@ import sys
 from collections.abc import Sequence
 
 from hgzoo import __version__
-from hgzoo.cli import benchmark, data, demo, export, finetune, predict, score, share, train, zoo
+from hgzoo.cli import (
+    benchmark,
+    calibrate,
+    data,
+    demo,
+    export,
+    finetune,
+    predict,
+    score,
+    share,
+    train,
+    zoo,
+)
 from hgzoo.errors import HgzooError
 
 
@@ -42,6 +54,19 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"hgzoo {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (zoo, predict, demo, export, data, train, finetune, score, share, benchmark):
+    modules = (
+        zoo,
+        predict,
+        demo,
+        export,
+        data,
+        train,
+        calibrate,
+        finetune,
+        score,
+        share,
+        benchmark,
+    )
+    for module in modules:
         module.add_commands(commands)
     return top

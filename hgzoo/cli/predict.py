@@ -67,7 +67,11 @@ def add_commands(commands: Any) -> None:
     add("--no-draw", action="store_true", help="draw nothing; --json says where the keypoints go")
     add("--json", metavar="FILE", help="write the keypoints there, a line a picture or frame")
     add("--heatmaps", action="store_true", help="also draw the heatmaps of every stack")
-    add("--threshold", type=float, default=0.2, help="smallest score to draw (%(default)s)")
+    add(
+        "--threshold",
+        type=float,
+        help="smallest score to draw (0.5; 0.2 for weights whose scores are not calibrated)",
+    )
     add("--smooth", action="store_true", help="calm the keypoints of videos (One Euro filter)")
     add("--frames", type=int, metavar="N", help="stop after so many frames of each video")
     add("--resume", action="store_true", help="go on where a run with the same options stopped")
@@ -83,6 +87,7 @@ def _predict(options: argparse.Namespace) -> int:
     from hgzoo import processes, skeletons
     from hgzoo.cli import predicting
     from hgzoo.predict import Predictor
+    from hgzoo.visualize import least_score
 
     skeleton = None if options.skeleton is None else skeletons.get(options.skeleton)
     if processes.count() > 1 and options.camera is not None:
@@ -99,6 +104,9 @@ def _predict(options: argparse.Namespace) -> int:
         _ = predictor.detector  # what is wrong with it is told before records are touched
     if skeleton is not None:
         skeletons.origins(skeleton, predictor.skeleton.keypoints)  # refuses what shares nothing
+    threshold = options.threshold
+    if threshold is None:
+        threshold = least_score(calibrated=predictor.calibrated)
     job = predicting.Job(
         predictor=predictor,
         model=str(options.model),
@@ -108,12 +116,12 @@ def _predict(options: argparse.Namespace) -> int:
             "decoder": options.decoder,
             "detector": detector,
             "boxes": None if boxes is None else [list(box) for box in boxes],
-            "threshold": options.threshold,
+            "threshold": threshold,
             "smooth": options.smooth,
             "skeleton": options.skeleton,
         },
         skeleton=skeleton,
-        threshold=options.threshold,
+        threshold=threshold,
         smooth=options.smooth,
         heatmaps=options.heatmaps,
         frames=options.frames,

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hgzoo.engine import Report
     from hgzoo.oks import Precision
     from hgzoo.results import Results
-    from hgzoo.skeletons import Skeleton
 
 TRAIN = """\
 hgzoo train hg2_tiny --data datasets --precision bfloat16 --workers 2
@@ -98,14 +97,14 @@ def _train(options: argparse.Namespace) -> int:
     target = recipe.output.skeleton_for(recipe.model.num_keypoints)
     train = []
     for name, times in config.datasets.items():
-        people, skeleton = _people(name, "train", options.data)
+        people, dataset = usable_people(name, "train", options.data)
         weight = config.label_weights.get(name, 1.0)
         weighted = [replace(one, weight=one.weight * weight) for one in people]
-        train.append((matched(weighted, skeleton, target, where=name), times))
+        train.append((matched(weighted, dataset.skeleton, target, where=name), times))
     validation = {}
     for name, share in config.validation.items():
-        people, skeleton = _people(name, "validation", options.data)
-        validation[name] = engine.HeldOut(samples=people, skeleton=skeleton, share=share)
+        people, dataset = usable_people(name, "validation", options.data)
+        validation[name] = engine.HeldOut(samples=people, skeleton=dataset.skeleton, share=share)
     if config.init:
         factory.begin_from(model, config.init)
     out = Path(options.out or f"runs/{recipe.name}")
@@ -169,6 +168,8 @@ def _evaluate(options: argparse.Namespace) -> int:
                 n: getattr(report, n)
                 for n in ("stacks", "limbs", "sources", "company", "annotated")
             },
+            "sides": asdict(report.sides) if report.sides else None,
+            "reliability": asdict(report.reliability),
             **({"oks": asdict(found)} if found else {}),
         }
         write_text(Path(options.json), json.dumps(table, indent=2))
@@ -191,12 +192,18 @@ def _precision(
     return oks.precision(truth, found, boxes=oks.TRUE_BOXES, pictures=pictures)
 
 
-def _people(name: str, part: str, data: str) -> tuple[list[Sample], Skeleton]:
-    """Read the people of a dataset that a network can be shown, and what their keypoints are."""
+def usable_people(name: str, part: str, data: str) -> tuple[list[Sample], Dataset]:
+    """Read the people of a dataset that a network can be shown.
+
+    Args:
+        name: As for `hgzoo.data.find`.
+        part: "train" or "validation".
+        data: The folder that holds the datasets' folders.
+    """
     from hgzoo.data import find
 
     dataset, read = find(name, part, Path(data))
-    return _usable(name, read(Path(data))), dataset.skeleton
+    return _usable(name, read(Path(data))), dataset
 
 
 def _usable(name: str, everybody: Sequence[Sample]) -> list[Sample]:
@@ -258,10 +265,18 @@ def _table(report: Report) -> str:
             first, *others = figures.values()
             numbers = "".join(f"{value:>10.2f}" for value in others)
             lines.append(f"  {name:<{width}}{first:>10.0f}{numbers}")
+    sides = report.sides
     for title, figures in (
         ("pooled mean after each stack", {f"stack {n}": v for n, v in enumerate(report.stacks, 1)}),
         ("pooled mean by company", report.company),
         ("told annotated from not annotated, average precision", report.annotated),
+        ("left and right: at the other side's joint", sides.exchanged if sides else {}),
+        (
+            "left and right: correct, had somebody exchanged the sides of",
+            sides.orders if sides else {},
+        ),
+        ("left and right: pairs at one place", sides.together if sides else {}),
+        ("scores", {"calibration error": report.reliability.error}),
     ):
         if figures:
             lines.append(f"\n{title}")

@@ -20,12 +20,9 @@ from hgzoo.files import write_text, writing
 from hgzoo.geometry import Box
 from hgzoo.pictures import RGB
 from hgzoo.skeletons import Pose
-from hgzoo.visualize import draw_boxes, draw_heatmap, draw_skeleton
+from hgzoo.visualize import draw_boxes, draw_heatmap, draw_skeleton, least_score
 from hgzoo.webdemo.chosen import BOX_COLOR, Picture, in_shown
 from hgzoo.webdemo.networks import Networks
-
-THRESHOLD = 0.2
-"""Smallest score that is drawn."""
 
 PANEL = 512
 """Longer side of the crop under the heatmaps, about, pixels."""
@@ -40,12 +37,14 @@ class Seen:
         poses: One a person, the surest first, with the heatmaps that the network gave.
         crops: What the network saw of each, enlarged.
         record: As `hgzoo predict --json` writes it.
+        threshold: Smallest score that is drawn.
     """
 
     picture: Picture
     poses: list[Pose]
     crops: list[RGB]
     record: dict[str, Any]  # Any: JSON
+    threshold: float
 
     @property
     def num_stacks(self) -> int:
@@ -78,12 +77,13 @@ def look(
     predictor = networks.predictor(network, decoder=decoder)
     boxes = None if box is None else [[box]]
     (poses,) = predictor.many([picture.pixels], boxes=boxes, heatmaps=True)
+    threshold = least_score(calibrated=predictor.calibrated)
     settings = {
         "flip": True,
         "decoder": decoder,
         "detector": "auto",
         "boxes": None if box is None else [list(box)],
-        "threshold": THRESHOLD,
+        "threshold": threshold,
         "smooth": False,
         "skeleton": None,
     }
@@ -98,8 +98,9 @@ def look(
             poses,
             head={"model": network, "settings": settings},
             drawn=None,
-            threshold=THRESHOLD,
+            threshold=threshold,
         ),
+        threshold=threshold,
     )
 
 
@@ -119,7 +120,7 @@ def skeletons(seen: Seen, person: int) -> RGB:
     ]
     boxes = [poses[person].box] if poses else []
     boxed = draw_boxes(picture.shown, boxes, color=BOX_COLOR)
-    return draw_skeleton(boxed, poses, threshold=THRESHOLD)
+    return draw_skeleton(boxed, poses, threshold=seen.threshold)
 
 
 def heatmap(seen: Seen, person: int, *, stack: int, keypoint: str = "") -> RGB | None:
@@ -169,7 +170,7 @@ def table(seen: Seen, person: int) -> str:
     )
     return (
         f"<table class='scores'><caption>{_who(seen, person)}: where, in pixels of the picture, "
-        f"and how sure; below {THRESHOLD} nothing is drawn</caption>"
+        f"and how sure; below {seen.threshold} nothing is drawn</caption>"
         "<thead><tr><th scope='col'>keypoint</th><th scope='col'>x</th><th scope='col'>y</th>"
         f"<th scope='col'>score</th></tr></thead><tbody>{rows}</tbody></table>"
     )
@@ -177,7 +178,7 @@ def table(seen: Seen, person: int) -> str:
 
 def summary(seen: Seen) -> str:
     """Say in a sentence what was found."""
-    sure = [int((pose.scores >= THRESHOLD).sum()) for pose in seen.poses]
+    sure = [int((pose.scores >= seen.threshold).sum()) for pose in seen.poses]
     people = f"{len(seen.poses)} people" if len(seen.poses) != 1 else "One person"
     return (
         f"{people} found, {sum(sure)} of {sum(len(p.names) for p in seen.poses)} keypoints drawn."
@@ -200,7 +201,7 @@ def save(seen: Seen, folder: Path) -> tuple[Path, Path]:
     name = re.sub(r"[^\w.-]", "_", seen.picture.name)[-80:]
     drawn = folder / f"{name}.pose.png"
     record = folder / f"{name}.pose.json"
-    pixels = draw_skeleton(seen.picture.pixels, seen.poses, threshold=THRESHOLD)
+    pixels = draw_skeleton(seen.picture.pixels, seen.poses, threshold=seen.threshold)
     with writing(folder):
         write_text(record, json.dumps({**seen.record, "drawn": drawn.name}))
         Image.fromarray(pixels).save(drawn, compress_level=3)
