@@ -12,9 +12,12 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-from hgzoo.pictures import DEMO, load
+from hgzoo.pictures import load
 from hgzoo.skeletons import SKELETONS
 from hgzoo.videos import Recorder
+
+WALKING = Path(__file__).parent / "walking.jpg"
+"""A photograph of one person, 396x528 pixels: see CREDITS.md."""
 
 
 def keypoints(number: int, *, width: int, height: int) -> np.ndarray:
@@ -126,10 +129,10 @@ def write_example_folder(folder: Path) -> None:
     (folder / "coco" / "val2017").rename(folder / "pictures")
     annotations = folder / "coco" / "annotations" / "person_keypoints_val2017.json"
     annotations.rename(folder / "my_coco.json")
-    shutil.copy(DEMO, folder / "photo.jpg")
+    shutil.copy(WALKING, folder / "photo.jpg")
     with Recorder(folder / "clip.mp4", fps=25.0) as video:
         for _ in range(3):
-            video.write(load(DEMO))
+            video.write(load(WALKING))
 
 
 def structs(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:

@@ -15,9 +15,8 @@ from hgzoo.cli import main
 from hgzoo.config import Calibration, OutputSpec
 from hgzoo.errors import ConfigError
 from hgzoo.inference import NetworkReader
-from hgzoo.pictures import DEMO
 from tests.conftest import small_model
-from tests.people import write_lsp
+from tests.people import WALKING, write_lsp
 
 TABLE = Calibration(peaks=(0.0, 0.02, 0.5), right=(0.1, 0.4, 0.9))
 
@@ -117,8 +116,8 @@ def test_what_is_no_rising_line_is_refused(
 def test_poses_have_probabilities_and_heatmaps_stay() -> None:
     model = known_model()
     predictor = hgzoo.Predictor(model, detector="whole")
-    (pose,) = predictor(DEMO, heatmaps=True)
-    found = predictor.reader(predictor.view(DEMO)[None])
+    (pose,) = predictor(WALKING, heatmaps=True)
+    found = predictor.reader(predictor.view(WALKING)[None])
     assert predictor.calibrated
     assert pose.calibrated
     np.testing.assert_allclose(pose.scores, calibrated(found.scores[0], TABLE))
@@ -128,10 +127,10 @@ def test_poses_have_probabilities_and_heatmaps_stay() -> None:
 
 def test_without_a_calibration_a_pose_has_heights() -> None:
     predictor = hgzoo.Predictor(small_model(depth=1), detector="whole")
-    (pose,) = predictor(DEMO)
+    (pose,) = predictor(WALKING)
     assert not pose.calibrated
     np.testing.assert_array_equal(
-        pose.scores, predictor.reader(predictor.view(DEMO)[None]).scores[0]
+        pose.scores, predictor.reader(predictor.view(WALKING)[None]).scores[0]
     )
 
 
@@ -150,8 +149,8 @@ def test_an_onnx_file_gives_the_scores_of_torch(tmp_path: Path) -> None:
 
     model = known_model()
     export(model, tmp_path / "model.onnx")
-    (ours,) = hgzoo.Predictor(model, flip=False, detector="whole")(DEMO)
-    (theirs,) = hgzoo.Predictor(tmp_path / "model.onnx", detector="whole")(DEMO)
+    (ours,) = hgzoo.Predictor(model, flip=False, detector="whole")(WALKING)
+    (theirs,) = hgzoo.Predictor(tmp_path / "model.onnx", detector="whole")(WALKING)
     assert theirs.calibrated
     np.testing.assert_allclose(theirs.scores, ours.scores, atol=1e-3)
 

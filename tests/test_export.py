@@ -19,8 +19,8 @@ from hgzoo.export import check_crops, export
 from hgzoo.inference import NetworkReader
 from hgzoo.lean import LeanHourglass
 from hgzoo.onnx_file import OnnxReader
-from hgzoo.pictures import DEMO
 from tests.conftest import shaken, small_model
+from tests.people import WALKING
 
 pytest.importorskip("onnxscript", reason="the onnx extra is not installed")
 runtime = pytest.importorskip("onnxruntime", reason="the onnx extra is not installed")
@@ -101,11 +101,11 @@ def test_the_file_says_what_it_is(plain: Path, model: hgzoo.StackedHourglass) ->
 def test_a_predictor_takes_the_file_as_it_was_exported(
     plain: Path, flipped: Path, model: hgzoo.StackedHourglass
 ) -> None:
-    (found,) = hgzoo.Predictor(plain)(DEMO)
-    (wanted,) = hgzoo.Predictor(model, flip=False, detector="search")(DEMO)
+    (found,) = hgzoo.Predictor(plain)(WALKING)
+    (wanted,) = hgzoo.Predictor(model, flip=False, detector="search")(WALKING)
     np.testing.assert_allclose(found.keypoints, wanted.keypoints, atol=0.5)
     assert found.names == wanted.names
-    assert hgzoo.Predictor(flipped, flip=True, decoder="quarter_offset")(DEMO)
+    assert hgzoo.Predictor(flipped, flip=True, decoder="quarter_offset")(WALKING)
     with pytest.raises(ConfigError, match="exported without flip averaging; export it with"):
         hgzoo.Predictor(plain, flip=True)
     with pytest.raises(ConfigError, match="exported with flip averaging; export it without"):
@@ -252,4 +252,4 @@ def test_the_command_exports_int8_calibrated_on_pictures(
     assert printed.out == f"{out}\n"
     assert "differ from the network's by at most" in printed.err
     assert b"QuantizeLinear" in out.read_bytes()
-    assert hgzoo.Predictor(out)(DEMO)
+    assert hgzoo.Predictor(out)(WALKING)

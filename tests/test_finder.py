@@ -18,13 +18,13 @@ from hgzoo.errors import WeightsError
 from hgzoo.factory import begin_from
 from hgzoo.geometry import crop_to_heatmap, overlap
 from hgzoo.inference import NetworkReader
-from hgzoo.pictures import DEMO, load
+from hgzoo.pictures import load
 from hgzoo.readers import Found
 from hgzoo.skeletons import SKELETONS
 from hgzoo.targets import gaussian
 from tests.conftest import small_config
 from tests.crowd import Crowd, picture_of
-from tests.people import write_lsp, write_lspet
+from tests.people import WALKING, write_lsp, write_lspet
 
 
 class Draws:
@@ -188,7 +188,7 @@ def test_an_edge_beyond_the_window_leaves_the_other_to_decide() -> None:
 def test_the_shipped_finder_finds_the_person_of_the_demo_picture() -> None:
     predictor = hgzoo.Predictor("hg2_tiny")
     assert isinstance(predictor.detector, Finder)
-    picture = load(DEMO)
+    picture = load(WALKING)
     (pose, *_) = predictor(picture)
     canvas = np.full((2 * picture.shape[0], 2 * picture.shape[1], 3), 90, np.uint8)
     canvas[40 : 40 + picture.shape[0], 70 : 70 + picture.shape[1]] = picture

@@ -26,10 +26,11 @@ from hgzoo.errors import (
     UnknownNameError,
     WeightsError,
 )
-from hgzoo.pictures import DEMO, load
+from hgzoo.pictures import load
 from hgzoo.predict import Predictor
 from hgzoo.readers import Reader
 from tests.conftest import small_model
+from tests.people import WALKING
 
 
 class FindsColors(nn.Module):
@@ -229,9 +230,9 @@ def test_a_broken_picture_raises_our_error(predictor: Predictor, tmp_path: Path)
 
 def test_the_demo_person_is_found() -> None:
     """Known answer: she walks to the left; places read off the picture by eye, in pixels."""
-    from hgzoo.pictures import DEMO
+    from tests.people import WALKING
 
-    (pose,) = Predictor("hg2_tiny")(DEMO, boxes=[(0, 0, 396, 528)])
+    (pose,) = Predictor("hg2_tiny")(WALKING, boxes=[(0, 0, 396, 528)])
     found = dict(zip(pose.names, pose.keypoints, strict=True))
     front, rear = sorted((found["left_ankle"], found["right_ankle"]), key=lambda xy: xy[0])
     for xy, eye in (
@@ -380,7 +381,7 @@ def test_a_predictor_can_be_pickled_before_and_after_its_detector_is_loaded(
 def test_a_network_known_by_name_runs_lean_unless_its_stacks_are_asked_for() -> None:
     named = Predictor("hg2_tiny")
     given = Predictor(hgzoo.create_model("hg2_tiny", pretrained=True))
-    crop = named.view(DEMO)[None]
+    crop = named.view(WALKING)[None]
     one, other = named.reader(crop), given.reader(crop)
     np.testing.assert_allclose(one.xy, other.xy, atol=0.01)
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)

@@ -22,13 +22,13 @@ from PIL import Image
 from hgzoo import checkpoints, pictures, records
 from hgzoo.cli import main
 from hgzoo.errors import InputError, MissingExtraError, UnknownNameError, WeightsError
-from hgzoo.pictures import DEMO
 from hgzoo.skeletons import SKELETONS
 from hgzoo.webdemo import chosen, looking, networks, server, space
 from hgzoo.webdemo.chosen import Picture
 from hgzoo.webdemo.looking import Seen
 from hgzoo.webdemo.networks import Networks
 from tests.conftest import small_model
+from tests.people import WALKING
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,7 +42,7 @@ def offered() -> Networks:
 
 @pytest.fixture(scope="module")
 def seen(offered: Networks) -> Seen:
-    picture = chosen.open_picture(DEMO)
+    picture = chosen.open_picture(WALKING)
     return looking.look(
         picture, offered, network="hg2_tiny.people", box=(100.0, 80.0, 300.0, 480.0)
     )
@@ -106,7 +106,7 @@ def test_a_box_that_is_none_says_why(edges: list[float | None], message: str) ->
     [
         (lambda path: path.write_text("a text"), "is not a picture"),
         (lambda path: path.write_bytes(b""), "is not a picture"),
-        (lambda path: path.write_bytes(DEMO.read_bytes()[:3000]), "truncated"),
+        (lambda path: path.write_bytes(WALKING.read_bytes()[:3000]), "truncated"),
         (lambda path: os.truncate(path, chosen.MOST_BYTES + 1), "larger than 32 MB"),
         (lambda path: Image.new("1", (9000, 9000)).save(path, "PNG"), "at most 50 million"),
         (lambda path: Image.new("1", (20000, 20000)).save(path, "PNG"), "too large"),
@@ -148,7 +148,7 @@ def test_a_page_offers_what_needs_no_download_the_named_one_first() -> None:
 def test_weights_in_the_cache_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     here = {"hg2_tiny.people", "hg1_nano.people", "hg8.bearpaw_mpii"}
     monkeypatch.setattr(
-        networks.sources, "at_hand", lambda name, weights: DEMO if name in here else None
+        networks.sources, "at_hand", lambda name, weights: WALKING if name in here else None
     )
     assert networks.at_hand() == ["hg1_nano.people", "hg2_tiny.people", "hg8.bearpaw_mpii"]
 
@@ -196,7 +196,7 @@ def test_without_a_box_people_are_found(seen: Seen, offered: Networks) -> None:
 def test_the_record_is_that_of_hgzoo_predict(seen: Seen, tmp_path: Path) -> None:
     lines = tmp_path / "demo.jsonl"
     box = "100,80,300,480"
-    words = ["predict", str(DEMO), "--no-draw", "--quiet", "--json", str(lines), "--boxes", box]
+    words = ["predict", str(WALKING), "--no-draw", "--quiet", "--json", str(lines), "--boxes", box]
     assert main(words) == 0
     theirs = json.loads(lines.read_text())
     assert seen.record.keys() == theirs.keys()
@@ -209,7 +209,7 @@ def test_the_record_is_that_of_hgzoo_predict(seen: Seen, tmp_path: Path) -> None
 
 def test_what_is_taken_home_is_the_record_and_the_whole_picture(seen: Seen, tmp_path: Path) -> None:
     record, drawn = looking.save(seen, tmp_path)
-    assert (record.name, drawn.name) == ("demo.jpg.pose.json", "demo.jpg.pose.png")
+    assert (record.name, drawn.name) == ("walking.jpg.pose.json", "walking.jpg.pose.png")
     assert json.loads(record.read_text())["drawn"] == drawn.name
     assert pictures.load(drawn).shape == seen.picture.pixels.shape
 
@@ -349,12 +349,12 @@ def test_a_stop_leaves_nothing_behind(tmp_path: Path, stop: signal.Signals) -> N
 
 
 def test_the_server_gives_no_file_and_fetches_no_address(tmp_path: Path) -> None:
-    (tmp_path / "secret.png").write_bytes(DEMO.read_bytes())
+    (tmp_path / "secret.png").write_bytes(WALKING.read_bytes())
     process = served(cwd=tmp_path)
     try:
         url = address(process)
         api = f"{url}gradio_api/"
-        for file in ("/etc/passwd", str(tmp_path / "secret.png"), "secret.png", str(DEMO)):
+        for file in ("/etc/passwd", str(tmp_path / "secret.png"), "secret.png", str(WALKING)):
             assert answer(f"{api}file={file}") == 403
         assert answer(f"{api}file=http://127.0.0.1:1/x.png") == 403
         assert answer(f"{api}proxy=http://127.0.0.1:1/x.png") in (400, 403)

@@ -19,7 +19,8 @@ from hgzoo.cli.benchmark import search_table
 from hgzoo.detectors import Finder
 from hgzoo.files import atomic
 from hgzoo.geometry import Crop
-from hgzoo.pictures import DEMO, RGB, load
+from hgzoo.pictures import RGB, load
+from tests.people import WALKING
 
 SEARCH = "docs/results/search.json"
 """Written by `hgzoo benchmark search --json`."""
@@ -38,7 +39,7 @@ PARTS: dict[tuple[str, str], Make] = {("docs/boxes.md", "search"): table}
 
 def scene() -> RGB:
     """Lay the demo picture, made small, over a larger and blurred copy of itself."""
-    picture = load(DEMO)
+    picture = load(WALKING)
     size = (480, 640)
     backdrop = Crop.from_box((0, 120, 360, 390), size=size).warp(picture)
     backdrop = np.asarray(cv2.GaussianBlur(backdrop, (0, 0), 16.0), np.uint8)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from docs.make.pages import ROOT, Make
-from hgzoo.pictures import DEMO
+from tests.people import WALKING
 
 MARK = "errors"
 PAGES = ("docs/guides/pictures.md", "docs/guides/variant.md")
@@ -28,7 +28,7 @@ def printed(page: str) -> str:
     code = re.findall(r"```python\n(.*?)```", before, re.DOTALL)[-1]
     shown, here = io.StringIO(), Path.cwd()
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(shown):
-        shutil.copy(DEMO, Path(folder) / "photo.jpg")
+        shutil.copy(WALKING, Path(folder) / "photo.jpg")
         os.chdir(folder)
         try:
             exec(compile(code, page, "exec"), {})

@@ -18,9 +18,10 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from hgzoo.pictures import DEMO, load
+from hgzoo.pictures import load
 from tests.browser.chromium import DESKTOP, PHONE, Browser
 from tests.browser.served import ROOT
+from tests.people import WALKING
 
 EDGES = ("x0", "y0", "x1", "y1")
 
@@ -217,7 +218,7 @@ def test_two_clicks_draw_a_box_and_fill_the_fields(page: Page, tmp_path: Path) -
 
 
 def test_each_of_several_people_can_be_looked_at(page: Page, tmp_path: Path) -> None:
-    picture = load(DEMO)
+    picture = load(WALKING)
     Image.fromarray(np.hstack([picture, picture[:, ::-1]])).save(tmp_path / "two.png")
     before = page.source("picture")
     page.upload(tmp_path / "two.png")
@@ -250,15 +251,15 @@ def test_an_uploaded_picture_is_shown_upright_and_its_result_taken_home(
     turned = Image.Exif()
     turned[0x0112] = 6
     path = tmp_path / "my photo.jpg"
-    Image.fromarray(np.rot90(load(DEMO)).copy()).save(path, exif=turned)
+    Image.fromarray(np.rot90(load(WALKING)).copy()).save(path, exif=turned)
     before = page.source("picture")
     page.upload(path)
     page.browser.wait("document.querySelector('#picture img')?.src !== arguments[0]", before)
     page.find()
     record, drawn = page.take(tmp_path / "taken")
-    assert (record["picture"], record["height"]) == ("my photo.jpg", len(load(DEMO)))
+    assert (record["picture"], record["height"]) == ("my photo.jpg", len(load(WALKING)))
     assert drawn.name == record["drawn"] == "my_photo.jpg.pose.png"
-    assert load(drawn).shape == load(DEMO).shape
+    assert load(drawn).shape == load(WALKING).shape
     assert page.browser.complaints() == []
 
 
@@ -267,7 +268,7 @@ def test_an_uploaded_picture_is_shown_upright_and_its_result_taken_home(
     [
         ("text.jpg", b"only a text", "text.jpg is not a picture"),
         ("empty.png", b"", "empty.png is not a picture"),
-        ("half.jpg", DEMO.read_bytes()[:3000], "cannot read half.jpg"),
+        ("half.jpg", WALKING.read_bytes()[:3000], "cannot read half.jpg"),
     ],
 )
 def test_a_bad_file_is_a_message(
