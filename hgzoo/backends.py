@@ -79,7 +79,7 @@ def optimize(
         ...     difference = (heatmaps - model(images)[-1]).abs().max()
         ...
         >>> heatmaps.shape, bool(difference < 1e-3)
-        (torch.Size([1, 14, 32, 32]), True)
+        (torch.Size([1, 19, 32, 32]), True)
     """
     if precision not in ABLE:
         raise ConfigError(f"precision must be {', '.join(ABLE)}, got {precision!r}")
@@ -114,7 +114,7 @@ class EngineNetwork:
         >>> model = hgzoo.create_model("hg1_nano", pretrained=True)
         >>> fast = hgzoo.optimize(model, backend="onnxruntime")
         >>> type(fast).__name__, fast(torch.zeros(2, 3, 128, 128))[0].shape
-        ('EngineNetwork', torch.Size([2, 14, 32, 32]))
+        ('EngineNetwork', torch.Size([2, 19, 32, 32]))
     """
 
     def __init__(self, lean: LeanHourglass, run: Run) -> None:

@@ -31,7 +31,7 @@ def card(
 
     Args:
         checkpoint: The network; its tensors only count.
-        address: What the example loads, such as "hg2_tiny.lsp" or "hf-hub:owner/name".
+        address: What the example loads, such as "hg2_tiny.people" or "hf-hub:owner/name".
         summary: One sentence on the architecture.
         picture: File name of a picture beside the card.
         train: The recipe of the training.

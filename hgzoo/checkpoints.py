@@ -62,7 +62,7 @@ class Origin:
         >>> import hgzoo
         >>> model = hgzoo.create_model("hg1_nano", pretrained=True)
         >>> model.origin.name
-        'hg1_nano.lsp'
+        'hg1_nano.people'
         >>> model.origin.passed_on().source.split(",")[0]
         'Trained further by its owner'
     """

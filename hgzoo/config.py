@@ -16,6 +16,7 @@ from hgzoo.skeletons import SKELETONS, Skeleton, nameless
 
 HeatmapKind = Literal["heights", "logits", "log_odds"]
 Metric = Literal["pck", "pckh"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 MOST = {
     "num_stacks": 64,
@@ -263,7 +264,7 @@ class TrainConfig:
             not named. Labels in COCO's format may carry a "weight" besides.
         validation: Name of each held-out set, and its share in the mean by which the best epoch
             is chosen; 0 only reports it.
-        init: Weights to go on from, such as "hg2_tiny.lsp"; "" starts from random ones. Heatmap
+        init: Weights to go on from, such as "hg2_tiny.people"; "" starts from random ones. Heatmap
             layers of keypoints with the same name are taken over.
         target: A key of `hgzoo.targets.TARGETS`.
         sigma: Width of the target's Gaussian, heatmap pixels.
@@ -511,3 +512,30 @@ def check_together(model: ModelConfig, spec: InputSpec, *, where: str) -> None:
     step = spec.heatmap_stride * 2**model.depth
     if spec.size[0] % step or spec.size[1] % step:
         raise ConfigError(f"{where}: [input] size {list(spec.size)} must divide by {step}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What belongs to the machine and not to the recipe.
+
+    Attributes:
+        precision: Number format of the forward pass; weights and losses are always float32. "auto"
+            takes the faster one of this machine.
+        workers: Processes that read pictures beside the training process.
+        progress: Show a progress bar.
+        save_every: Batches between two checkpoints; each epoch ends with one too.
+    """
+
+    precision: Precision = "float32"
+    workers: int = 0
+    progress: bool = True
+    save_every: int = SAVE_EVERY
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense.
+
+        Raises:
+            ConfigError: Says which.
+        """
+        if self.save_every < 1:
+            raise ConfigError(f"save_every must be at least 1 batch, got {self.save_every}")

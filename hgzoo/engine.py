@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hgzoo import checkpoints, metrics, processes
-from hgzoo.config import EvalConfig, Metric, Recipe
+from hgzoo.config import EvalConfig, Metric, Options, Recipe
 from hgzoo.data import Batch, Crops, Sample, crop_of, loader
 from hgzoo.decoders import argmax
 from hgzoo.decoders import heights as to_heights
@@ -24,7 +24,7 @@ from hgzoo.geometry import crop_to_heatmap, heatmap_to_crop
 from hgzoo.inference import Network, autocast, decoder_for, read_keypoints
 from hgzoo.model import StackedHourglass
 from hgzoo.progress import bar
-from hgzoo.run import Options, Run
+from hgzoo.run import Run
 from hgzoo.scoring import Score, Truth, score
 from hgzoo.skeletons import Skeleton, matching
 
@@ -65,6 +65,8 @@ class Report:
             (Section 4.3).
         limbs: The pooled mean of shoulders, elbows, wrists, hips, knees and ankles, percent; nan
             where the keypoints have none.
+        sources: For a set that is put together from several: the rows of the usual table for the
+            people of each, and "people", how many they are.
         company: The pooled mean of people who are "alone" in their picture and of those "among
             others" (Section 4.4); without a kind that nobody is of.
         annotated: For keypoints that are not annotated everywhere: how well the mean of their
@@ -77,6 +79,7 @@ class Report:
     score: Score
     stacks: list[float]
     limbs: float
+    sources: dict[str, dict[str, float]]
     company: dict[str, float]
     annotated: dict[str, float]
     predicted: NDArray[np.float64]
@@ -132,7 +135,7 @@ def fit(
         >>> from hgzoo.data import read_coco
         >>> from hgzoo.engine import HeldOut, fit
         >>> from hgzoo.finetuning import FINETUNE, prepare
-        >>> from hgzoo.run import Options
+        >>> from hgzoo.config import Options
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> short = replace(FINETUNE, epochs=1, batch_size=2)
         >>> recipe, model = prepare("hg1_nano", skeleton, train=short)
@@ -222,7 +225,7 @@ def evaluate(
         >>> from hgzoo.config import EvalConfig
         >>> from hgzoo.data import read_coco
         >>> from hgzoo.engine import evaluate
-        >>> from hgzoo.run import Options
+        >>> from hgzoo.config import Options
         >>> samples, _ = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> model = hgzoo.create_model("hg1_nano", num_keypoints=17)
         >>> options = Options(progress=False)
@@ -319,6 +322,7 @@ def _report(
         score=score(truth, stacks[-1], metric=METRICS[config.metric], threshold=config.threshold),
         stacks=[metrics.pooled(hit, truth.visible) for hit in hits],
         limbs=metrics.pooled(hits[-1][:, limbs], truth.visible[:, limbs]),
+        sources=_by_source(samples, hits[-1], truth, limbs),
         company={
             name: metrics.pooled(hits[-1][who], truth.visible[who])
             for name, who in kinds.items()
@@ -332,6 +336,20 @@ def _report(
         predicted=stacks[-1],
         scores=scores,
     )
+
+
+def _by_source(
+    samples: Sequence[Sample], hit: NDArray[np.bool_], truth: Truth, limbs: Sequence[int]
+) -> dict[str, dict[str, float]]:
+    """Return the rows of the usual table for the people of each source."""
+    source = np.array([sample.source for sample in samples])
+    table = {}
+    for name in sorted({*source.tolist()} - {""}):
+        who = source == name
+        rows = metrics.grouped(metrics.percent(hit[who], truth.visible[who]), truth.skeleton.groups)
+        pooled = metrics.pooled(hit[who][:, limbs], truth.visible[who][:, limbs])
+        table[name] = {"people": float(who.sum()), **rows, "limbs": pooled}
+    return table
 
 
 def _train_epoch(run: Run, stop: Stop) -> dict[str, float]:

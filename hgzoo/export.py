@@ -63,7 +63,7 @@ class PixelsToHeatmaps(nn.Module):
         >>> from hgzoo.lean import LeanHourglass
         >>> network = PixelsToHeatmaps(LeanHourglass(hgzoo.create_model("hg1_nano")))
         >>> network(torch.zeros(1, 3, 128, 128)).shape
-        torch.Size([1, 14, 32, 32])
+        torch.Size([1, 19, 32, 32])
     """
 
     def __init__(self, network: LeanHourglass) -> None:
@@ -96,7 +96,7 @@ class PixelsToKeypoints(nn.Module):
         >>> lean = LeanHourglass(hgzoo.create_model("hg1_nano"))
         >>> network = PixelsToKeypoints(lean, flip=True, decoder="taylor")
         >>> [list(part.shape) for part in network(torch.zeros(2, 128, 128, 3, dtype=torch.uint8))]
-        [[2, 14, 2], [2, 14], [2, 14, 32, 32]]
+        [[2, 19, 2], [2, 19], [2, 19, 32, 32]]
     """
 
     def __init__(self, network: LeanHourglass, *, flip: bool, decoder: str) -> None:

@@ -45,8 +45,8 @@ def create_model(
     """Build a network by name.
 
     Args:
-        name: A variant ("hg8"), a variant and the tag of its weights ("hg2_tiny.lsp"), the path of
-            a recipe ("my/own.toml"), a repository on the Hugging Face Hub
+        name: A variant ("hg8"), a variant and the tag of its weights ("hg2_tiny.people"), the path
+            of a recipe ("my/own.toml"), a repository on the Hugging Face Hub
             ("hf-hub:owner/name@revision"), or a folder that `save_pretrained` wrote
             ("local-dir:path").
         pretrained: Load weights: those of the tag, else the variant's default ones. Without it,
@@ -72,8 +72,8 @@ def create_model(
         >>> model = hgzoo.create_model("hg1_nano", num_keypoints=5)  # random weights
         >>> model.config.num_stacks, model.config.num_keypoints
         (1, 5)
-        >>> hgzoo.create_model("hg1_nano.lsp", pretrained=True).output.skeleton.name
-        'lsp'
+        >>> hgzoo.create_model("hg1_nano.people", pretrained=True).output.skeleton.name
+        'people'
         >>> hgzoo.create_model("hg1_nan")
         Traceback (most recent call last):
             ...
@@ -107,7 +107,7 @@ def load_model(name: str | Path) -> StackedHourglass:
     """Load a network with its weights.
 
     Args:
-        name: A name of the zoo ("hg2_tiny", "hg2_tiny.lsp", "hf-hub:owner/name"), or the path of
+        name: A name of the zoo ("hg2_tiny", "hg2_tiny.people", "hf-hub:owner/name"), or the path of
             a checkpoint file, of a folder that `save_pretrained` wrote, or of a run folder of
             `hgzoo train`.
 
@@ -143,7 +143,7 @@ def begin_from(model: StackedHourglass, name: str | Path) -> None:
         >>> import hgzoo
         >>> from hgzoo.factory import begin_from
         >>> model = hgzoo.create_model("hg1_nano", num_keypoints=5)
-        >>> begin_from(model, "hg1_nano.lsp")
+        >>> begin_from(model, "hg1_nano.people")
         >>> model.config.num_keypoints
         5
     """
@@ -195,7 +195,7 @@ def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Ch
         >>> from hgzoo.factory import find_weights
         >>> checkpoint = find_weights("hg1_nano")
         >>> checkpoint.name, checkpoint.layout, checkpoint.weights.spdx
-        ('hg1_nano.lsp', 'hgzoo', 'apache-2.0')
+        ('hg1_nano.people', 'hgzoo', 'apache-2.0')
         >>> list(checkpoint.tensors["stem.conv.weight"].shape)
         [16, 3, 7, 7]
     """
@@ -265,7 +265,7 @@ def list_models(
 
     Args:
         filter: Wildcard, or several, of which a name must match one.
-        pretrained: List weights ("hg2_tiny.lsp") instead of variants ("hg2_tiny").
+        pretrained: List weights ("hg2_tiny.people") instead of variants ("hg2_tiny").
         exclude: Wildcard, or several, of which a name must match none.
 
     Returns:
@@ -276,7 +276,7 @@ def list_models(
         >>> hgzoo.list_models("hg2*", exclude="*_original")
         ['hg2', 'hg2_b4', 'hg2_tiny']
         >>> hgzoo.list_models("hg2*", pretrained=True)
-        ['hg2.bearpaw_mpii', 'hg2_original.princeton_mpii', 'hg2_tiny.lsp']
+        ['hg2.bearpaw_mpii', 'hg2_original.princeton_mpii', 'hg2_tiny.people']
     """
     wanted = [filter] if isinstance(filter, str) else list(filter)
     unwanted = [exclude] if isinstance(exclude, str) else list(exclude)
@@ -323,7 +323,7 @@ def model_card(name: str | Path) -> str:
     Examples:
         >>> from hgzoo.factory import model_card
         >>> print(model_card("hg2_tiny").splitlines()[0])
-        # hg2_tiny.lsp
+        # hg2_tiny.people
     """
     found = _find(name, weights=True)
     if found.folder:
@@ -347,7 +347,7 @@ def num_parameters(recipe: Recipe) -> int:
         >>> import hgzoo
         >>> from hgzoo.factory import num_parameters
         >>> num_parameters(hgzoo.model_info("hg1_nano"))
-        231534
+        231859
     """
     return _num_parameters(recipe.model)
 
@@ -448,7 +448,7 @@ def weights_info(name: str | Path) -> tuple[str, Weights]:
         >>> from hgzoo.factory import weights_info
         >>> name, weights = weights_info("hg2_tiny")
         >>> name, weights.file
-        ('hg2_tiny.lsp', 'hg2_tiny.lsp.safetensors')
+        ('hg2_tiny.people', 'hg2_tiny.people.safetensors')
         >>> weights_info("hg4")[0]
         Traceback (most recent call last):
             ...

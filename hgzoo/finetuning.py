@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from hgzoo import checkpoints, engine, factory, processes
-from hgzoo.config import AugmentConfig, EvalConfig, Recipe, TrainConfig
+from hgzoo.config import AugmentConfig, EvalConfig, Options, Recipe, TrainConfig
 from hgzoo.data import Sample, usable
 from hgzoo.engine import HeldOut, Report
 from hgzoo.errors import ConfigError
 from hgzoo.losses import LOSSES
 from hgzoo.model import StackedHourglass
-from hgzoo.run import Options
 from hgzoo.skeletons import Skeleton
 
 FINETUNE = TrainConfig(
@@ -162,7 +161,7 @@ def finetune(
         >>> import hgzoo
         >>> from hgzoo.data import read_coco
         >>> from hgzoo.finetuning import FINETUNE, finetune
-        >>> from hgzoo.run import Options
+        >>> from hgzoo.config import Options
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> short = replace(FINETUNE, epochs=1, batch_size=2)
         >>> quiet = Options(progress=False)

@@ -11,6 +11,7 @@ A crop is a rectangle of the picture, perhaps rotated, brought to a fixed size. 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -375,3 +376,36 @@ class Crop:
         linear = self.matrix[:, :2]
         origin = np.array([x0, y0]) + 0.5 * step - 0.5  # the small part's pixel (0, 0)
         return part, np.column_stack([linear * step, linear @ origin + self.matrix[:, 2]])
+
+
+def similarity(
+    one: NDArray[np.float64], other: NDArray[np.float64], *, area: float, sigmas: Sequence[float]
+) -> float:
+    """Compare two poses by object keypoint similarity (OKS).
+
+    The mean of exp(-d² / (2 area (2 sigma)²)) over all keypoints that both have, d being their
+    distance.
+
+    Args:
+        one: [K, 2], picture pixels; NaN where a keypoint is missing.
+        other: [K, 2], picture pixels, the same.
+        area: Of the person, square picture pixels, above 0.
+        sigmas: [K], over the root of the area.
+
+    Returns:
+        1 for equal poses, down to 0; 0 where they have no keypoint in common.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hgzoo.geometry import similarity
+        >>> one = np.zeros((2, 2))
+        >>> similarity(one, one, area=100.0, sigmas=(0.05, 0.05))
+        1.0
+        >>> round(similarity(one, one + [1.0, 0.0], area=100.0, sigmas=(0.05, 0.05)), 3)
+        0.607
+    """
+    squares = ((one - other) ** 2).sum(-1)
+    both = ~np.isnan(squares)
+    if not both.any():
+        return 0.0
+    return float(np.exp(-squares / (8.0 * area * np.square(sigmas)))[both].mean())

@@ -112,7 +112,7 @@ class Published:
     """What became of one tag of the zoo.
 
     Attributes:
-        name: The weights, such as "hg2_tiny.lsp".
+        name: The weights, such as "hg2_tiny.people".
         repo_id: Where they went, or would go.
         result: "published", "prepared", "refused" or "failed".
         detail: The address, the folder, or the reason.
@@ -155,7 +155,7 @@ def publish_zoo(
         >>> from hgzoo.hub import publish_zoo
         >>> (one,) = publish_zoo("me", Path("zoo"), names=["hg1_nano"], dry_run=True)
         >>> one.result, one.repo_id
-        ('prepared', 'me/hg1_nano.lsp')
+        ('prepared', 'me/hg1_nano.people')
         >>> (one,) = publish_zoo("me", Path("zoo"), names=["hg8"], dry_run=True)
         >>> one.result
         'refused'

@@ -7,21 +7,20 @@ import math
 import time
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hgzoo.config import InputSpec, ModelConfig, OutputSpec
+from hgzoo.config import InputSpec, ModelConfig, OutputSpec, Precision
 from hgzoo.decoders import DECODERS, Decode, heights
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.geometry import flip_heatmaps, heatmap_to_crop
 from hgzoo.normalization import normalize, to_tensor
 from hgzoo.readers import Found
 
-Precision = Literal["auto", "float32", "bfloat16"]
 Module = TypeVar("Module", bound=nn.Module)
 
 logger = logging.getLogger(__name__)

@@ -57,7 +57,7 @@ class LeanHourglass(nn.Module):
         >>> from hgzoo.lean import LeanHourglass
         >>> lean = LeanHourglass(hgzoo.create_model("hg2_tiny", pretrained=True), num_stacks=1)
         >>> [list(heatmaps.shape) for heatmaps in lean(torch.zeros(1, 3, 128, 192))]
-        [[1, 14, 32, 48]]
+        [[1, 19, 32, 48]]
     """
 
     def __init__(

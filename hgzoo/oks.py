@@ -19,8 +19,7 @@ import numpy as np
 
 from hgzoo.data.coco import Annotation, Annotations
 from hgzoo.errors import ConfigError, DataError, require
-from hgzoo.metrics import COCO_SIGMAS, USUAL_SIGMA
-from hgzoo.skeletons import SKELETONS
+from hgzoo.skeletons import DEFAULT_SIGMA, SKELETONS
 
 Result = Mapping[str, Any]  # Any: JSON
 """One person in COCO's results format: image_id, category_id, keypoints (x, y, score of each of
@@ -150,9 +149,9 @@ def find_sigmas(truth: Annotations, given: Sequence[float] = ()) -> tuple[list[f
     num_keypoints = truth.skeleton.num_keypoints
     if not given:
         if truth.skeleton == SKELETONS["coco"]:
-            return list(COCO_SIGMAS), "COCO's sigmas"
-        words = f"sigma {USUAL_SIGMA} for every keypoint, as nothing better is known"
-        return [USUAL_SIGMA] * num_keypoints, words
+            return list(truth.skeleton.sigmas), "COCO's sigmas"
+        words = f"sigma {DEFAULT_SIGMA} for every keypoint, as nothing better is known"
+        return list(truth.skeleton.sigmas), words
     if len(given) not in (1, num_keypoints):
         raise ConfigError(f"{len(given)} sigmas for {num_keypoints} keypoints; give 1 or all")
     if not all(0 < sigma < float("inf") for sigma in given):

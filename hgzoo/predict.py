@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from hgzoo.inference import Network
 
     OnePicture = str | Path | Image.Image | NDArray[np.uint8] | Tensor
+
+
+_LOADING = RLock()
+"""One thread at a time makes a detector; those that want the same one wait for it."""
 
 
 class _Asked(NamedTuple):
@@ -53,11 +58,12 @@ class Predictor:
         detector: Asked for the boxes where none are given: a key of
             `hgzoo.detectors.DETECTORS`, or a callable from a picture, RGB [H, W, 3], to boxes.
             "auto" takes the "finder" for people's keypoints, and "search" for others and for ONNX
-            files, for which the finder would load torch.
+            files, for which the finder would load torch. What it needs is loaded when it is first
+            asked.
 
     Raises:
         UnknownNameError: No such variant, weights, decoder or detector.
-        WeightsError: The variant or the detector has no weights, or they are damaged.
+        WeightsError: The variant has no weights, or they are damaged.
         MissingExtraError: The detector needs a package that is not installed.
         ConfigError: A batch of less than one crop, no such device, or an ONNX file that was
             exported otherwise.
@@ -67,7 +73,7 @@ class Predictor:
         >>> predictor = hgzoo.Predictor("hg2_tiny")
         >>> (pose,) = predictor("photo.jpg", boxes=[(100, 80, 300, 460)])
         >>> pose.keypoints.shape, pose.scores.shape, pose.names[:2]
-        ((14, 2), (14,), ('right_ankle', 'right_knee'))
+        ((19, 2), (19,), ('nose', 'left_eye'))
         >>> predictor.view("photo.jpg").shape  # what the network sees
         (128, 128, 3)
     """
@@ -88,11 +94,32 @@ class Predictor:
         self.reader = _reader(model, flip=flip, decoder=decoder, device=device)
         self.skeleton = self.reader.skeleton
         self.batch_size = batch_size
-        self.sigmas = detectors.sigmas_for(self.skeleton)
+        self.sigmas = self.skeleton.sigmas
         if detector == "auto":
             by_torch = not _is_onnx(model)
             detector = "finder" if by_torch and self.skeleton in PEOPLE else "search"
-        self.detector = detectors.make(detector, self.reader.without_flip())
+        detectors.check(detector)
+        self._detector = detector
+
+    @property
+    def detector(self) -> Detector:
+        """What finds the boxes where none are given; another one may be put in its place.
+
+        A detector that has weights reads them when it is first asked for, here or by a picture
+        without boxes.
+
+        Raises:
+            WeightsError: They cannot be had, or are damaged.
+        """
+        if isinstance(self._detector, str):
+            with _LOADING:
+                if isinstance(self._detector, str):  # nobody was faster
+                    self._detector = detectors.make(self._detector, self.reader.without_flip())
+        return self._detector
+
+    @detector.setter
+    def detector(self, detector: Detector) -> None:
+        self._detector = detector
 
     def __call__(
         self,
@@ -118,6 +145,7 @@ class Predictor:
 
         Raises:
             InputError: A picture cannot be read, or a box has no area or lies wholly outside.
+            WeightsError: The detector is asked, and its weights cannot be had, or are damaged.
         """
         if isinstance(pictures, list | tuple):
             return self.many(pictures, boxes=boxes, heatmaps=heatmaps)  # type: ignore[arg-type]

@@ -6,7 +6,8 @@
          {"name": "neck", "x": 1.5, "y": 2.25, "score": 0.9, "drawn": true}, ...]}, ...]}
 
 A picture that is no frame has no "frame" and no "seconds". Where people were smoothed, x and y are
-the smoothed place and "found" is the [x, y] that the network gave.
+the smoothed place and "found" is the [x, y] that the network gave. A keypoint that is missing
+(`hgzoo.Pose.as_skeleton`) has null for x and y, score 0, and is not drawn.
 """
 
 from __future__ import annotations
@@ -58,15 +59,24 @@ def of_pose(pose: Pose, *, threshold: float, found: Pose | None = None) -> dict[
         (['box', 'keypoints'], ['name', 'x', 'y', 'score', 'drawn'])
     """
     keypoints: list[dict[str, Any]] = [
-        {"name": name, "x": x, "y": y, "score": score, "drawn": score >= threshold}
-        for name, (x, y), score in zip(
-            pose.names, pose.keypoints.tolist(), pose.scores.tolist(), strict=True
-        )
+        {
+            "name": name,
+            "x": x,
+            "y": y,
+            "score": score,
+            "drawn": x is not None and score >= threshold,
+        }
+        for name, (x, y), score in zip(pose.names, _places(pose), pose.scores.tolist(), strict=True)
     ]
     if found is not None:
-        for keypoint, xy in zip(keypoints, found.keypoints.tolist(), strict=True):
+        for keypoint, xy in zip(keypoints, _places(found), strict=True):
             keypoint["found"] = xy
     return {"box": list(pose.box), "keypoints": keypoints}
+
+
+def _places(pose: Pose) -> list[list[float | None]]:
+    """Return each keypoint's [x, y]; None stands for what JSON has no number for."""
+    return [xy if np.isfinite(xy).all() else [None, None] for xy in pose.keypoints.tolist()]
 
 
 def of_picture(
@@ -117,8 +127,9 @@ def to_pose(entry: Record, skeleton: Skeleton) -> Pose:
     """
     keypoints = entry["keypoints"]
     x0, y0, x1, y1 = entry["box"]
+    places = [point.get("found", [point["x"], point["y"]]) for point in keypoints]
     return Pose(
-        keypoints=np.array([point.get("found", [point["x"], point["y"]]) for point in keypoints]),
+        keypoints=np.array(places, np.float64),  # null becomes NaN
         scores=np.array([point["score"] for point in keypoints]),
         names=tuple(point["name"] for point in keypoints),
         box=(x0, y0, x1, y1),

@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 
 from hgzoo import checkpoints, processes, recipes
-from hgzoo.config import SAVE_EVERY, Recipe, TrainConfig
+from hgzoo.config import Options, Recipe, TrainConfig
 from hgzoo.data import Batch, Crops, EpochBatches, Sample, loader
 from hgzoo.errors import ConfigError, HgzooError, UnknownNameError, WeightsError, require
 from hgzoo.files import atomic, clear_leftovers, write_text
 from hgzoo.geometry import crop_to_heatmap
-from hgzoo.inference import Precision, autocast, prepare
+from hgzoo.inference import autocast, prepare
 from hgzoo.losses import LOSSES, stacked
 from hgzoo.model import StackedHourglass
 from hgzoo.optimization import make_ema, make_optimizer
@@ -36,33 +36,6 @@ from hgzoo.synchronization import synchronize_batch_norms
 from hgzoo.targets import TARGETS, with_company
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What belongs to the machine and not to the recipe.
-
-    Attributes:
-        precision: Number format of the forward pass; weights and losses are always float32. "auto"
-            takes the faster one of this machine.
-        workers: Processes that read pictures beside the training process.
-        progress: Show a progress bar.
-        save_every: Batches between two checkpoints; each epoch ends with one too.
-    """
-
-    precision: Precision = "float32"
-    workers: int = 0
-    progress: bool = True
-    save_every: int = SAVE_EVERY
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            ConfigError: Says which.
-        """
-        if self.save_every < 1:
-            raise ConfigError(f"save_every must be at least 1 batch, got {self.save_every}")
 
 
 @dataclass
@@ -107,7 +80,8 @@ class Run:
         >>> import hgzoo
         >>> from hgzoo.data import read_coco
         >>> from hgzoo.finetuning import prepare
-        >>> from hgzoo.run import Options, Run
+        >>> from hgzoo.config import Options
+        >>> from hgzoo.run import Run
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> recipe, model = prepare("hg1_nano", skeleton)
         >>> recipe = hgzoo.recipes.changed(recipe, ["batch_size=2"])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hgzoo import metrics
 from hgzoo.data.arrays import array, read_arrays
+from hgzoo.data.references import head_size
 from hgzoo.errors import DataError
 from hgzoo.metrics import Bools, Floats
 from hgzoo.skeletons import SKELETONS, Skeleton
@@ -125,7 +126,7 @@ def read_mpii(path: Path) -> Truth:
             keypoints=keypoints,
             visible=visible,
             hidden=None,
-            reference=metrics.head_size(boxes.reshape(4, -1).T),
+            reference=head_size(boxes.reshape(4, -1).T),
             skeleton=SKELETONS["mpii"],
         )
     return _from_h5(arrays, path, SKELETONS["mpii"])

@@ -8,8 +8,8 @@ of its four edges.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hgzoo.errors import ConfigError, UnknownNameError
@@ -26,6 +26,16 @@ UPPER = frozenset(
 
 LOWER = frozenset(("pelvis", "hip", "knee", "ankle", "heel", "toe", "foot"))
 """Words in names of keypoints below the waist."""
+
+
+COCO_SIGMAS = (
+    *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
+    *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+)
+"""How far annotators differ from each other on COCO's 17 keypoints, over the root of the area."""
+
+DEFAULT_SIGMA = 0.05
+"""For keypoints that nobody measured annotators on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +96,21 @@ class Skeleton:
         return len(self.keypoints)
 
     @property
+    def sigmas(self) -> tuple[float, ...]:
+        """How far each keypoint may lie off, over the root of the area, for OKS, [K].
+
+        COCO's for keypoints that begin with COCO's 17, `DEFAULT_SIGMA` for others.
+
+        Examples:
+            >>> from hgzoo import SKELETONS
+            >>> SKELETONS["coco"].sigmas[:3], SKELETONS["lsp"].sigmas[:3]
+            ((0.026, 0.025, 0.025), (0.05, 0.05, 0.05))
+        """
+        begins = self.keypoints[: len(COCO_SIGMAS)] == _COCO.keypoints
+        known = COCO_SIGMAS if begins else ()
+        return (*known, *(DEFAULT_SIGMA,) * (self.num_keypoints - len(known)))
+
+    @property
     def flip_index(self) -> list[int]:
         """For each keypoint, the index that takes its place in a mirrored picture."""
         index = list(range(self.num_keypoints))
@@ -117,8 +142,10 @@ class Pose:
 
     Attributes:
         keypoints: (x, y), [K, 2], pixels of the picture as a viewer shows it (EXIF rotation
-            applied), (0, 0) being the center of the top-left pixel; float64.
-        scores: [K], float64; peak heights, in 0..1 for networks whose heatmaps are logits.
+            applied), (0, 0) being the center of the top-left pixel; float64. NaN where a
+            keypoint is missing; a network gives a place for every one of its own.
+        scores: [K], float64; peak heights, in 0..1 for networks whose heatmaps are logits; 0 where
+            a keypoint is missing.
         names: K names.
         box: (x0, y0, x1, y1), edges of the region that was asked about, in pixels of the picture.
         skeleton: Where names, limbs and pairs come from.
@@ -132,6 +159,141 @@ class Pose:
     box: tuple[float, float, float, float]
     skeleton: Skeleton
     heatmaps: NDArray[np.float32] | None = None
+
+    def as_skeleton(self, skeleton: str | Skeleton | Sequence[str]) -> Pose:
+        """Return the same person with the keypoints of another skeleton, in its order.
+
+        Keypoints are taken by their names. Of those that are not there, some follow from others:
+
+        - `neck` is `upper_neck`, and the other way round: LSP's neck is MPII's upper neck;
+        - `pelvis` is the middle between the hips;
+        - `thorax` is the middle between the shoulders.
+
+        The score of a middle is the lower one of its two. No other keypoint is guessed: it is
+        missing, (NaN, NaN) with score 0. A drawing leaves it out, and JSON has null for it.
+
+        Args:
+            skeleton: The name of a built-in one ("coco", "flic", "lsp", "mpii", "people"), one of
+                your own, or names of keypoints, each of which can be had here.
+
+        Returns:
+            A new pose with the same box. Names alone give a skeleton without a name, with the
+            pairs, limbs and groups of those that are left. Heatmaps are kept, in the new order,
+            if each keypoint has one; they are None where a keypoint is a middle or missing.
+
+        Raises:
+            UnknownNameError: There is no such skeleton, or a named keypoint cannot be had.
+            ConfigError: None of the skeleton's keypoints can be had, or one is named twice.
+
+        Examples:
+            >>> import hgzoo
+            >>> predictor = hgzoo.Predictor("hg2_tiny")
+            >>> (pose,) = predictor("photo.jpg", boxes=[(100, 80, 300, 460)])
+            >>> coco = pose.as_skeleton("coco")
+            >>> coco.names[0], bool((coco.keypoints == pose.keypoints[:17]).all())
+            ('nose', True)
+            >>> pelvis = pose.as_skeleton("mpii").keypoints[6]
+            >>> bool((pelvis == pose.keypoints[[11, 12]].mean(0)).all())
+            True
+            >>> arm = pose.as_skeleton(["left_shoulder", "left_elbow", "left_wrist"])
+            >>> arm.keypoints.shape, arm.skeleton.limbs
+            ((3, 2), ((0, 1), (1, 2)))
+            >>> pose.as_skeleton(["left_wrst"])
+            Traceback (most recent call last):
+                ...
+            hgzoo.errors.UnknownNameError: unknown keypoint 'left_wrst'; did you mean left_...
+        """
+        import numpy as np
+
+        wanted = get(skeleton) if isinstance(skeleton, str) else skeleton
+        if not isinstance(wanted, Skeleton):
+            wanted = self._part(tuple(wanted))
+        rows = origins(wanted, self.names)
+        keypoints = np.full((len(rows), 2), np.nan)
+        scores = np.zeros(len(rows))
+        for row, found in enumerate(rows):
+            if found:
+                keypoints[row] = self.keypoints[list(found)].mean(0)
+                scores[row] = self.scores[list(found)].min()
+        heatmaps = None
+        if self.heatmaps is not None and all(len(found) == 1 for found in rows):
+            heatmaps = self.heatmaps[:, [found[0] for found in rows]]
+        return replace(
+            self,
+            keypoints=keypoints,
+            scores=scores,
+            names=wanted.keypoints,
+            skeleton=wanted,
+            heatmaps=heatmaps,
+        )
+
+    def _part(self, names: tuple[str, ...]) -> Skeleton:
+        """Return a skeleton of named keypoints, with what is left of this pose's own."""
+        for name in names:
+            if not _origins(name, self.names):
+                known = {*self.names, *(one for one in _FOLLOWS if _origins(one, self.names))}
+                raise UnknownNameError("keypoint", name, known)
+        found = [_origins(name, self.skeleton.keypoints) for name in names]
+        place = {one[0]: new for new, one in enumerate(found) if len(one) == 1}
+        groups = {
+            label: tuple(place[index] for index in group if index in place)
+            for label, group in self.skeleton.groups.items()
+        }
+        return Skeleton(
+            name="",
+            keypoints=names,
+            flip_pairs=_moved(self.skeleton.flip_pairs, place),
+            limbs=_moved(self.skeleton.limbs, place),
+            groups={label: group for label, group in groups.items() if group},
+        )
+
+
+_FOLLOWS = {
+    "neck": ("upper_neck",),
+    "upper_neck": ("neck",),
+    "pelvis": ("left_hip", "right_hip"),
+    "thorax": ("left_shoulder", "right_shoulder"),
+}
+"""What a keypoint that is not there follows from: another name of it, or two it is between."""
+
+
+def origins(skeleton: Skeleton, names: Sequence[str]) -> list[tuple[int, ...]]:
+    """Tell from which of some keypoints each of a skeleton's is taken; see `Pose.as_skeleton`.
+
+    Args:
+        skeleton: With K keypoints.
+        names: Of the keypoints there are.
+
+    Returns:
+        K tuples of indices of `names`: one, two whose middle it is, or none where it is missing.
+
+    Raises:
+        ConfigError: None of them can be had.
+
+    Examples:
+        >>> from hgzoo import SKELETONS
+        >>> from hgzoo.skeletons import origins
+        >>> origins(SKELETONS["mpii"], SKELETONS["lsp"].keypoints)[5:9]
+        [(5,), (3, 2), (9, 8), (12,)]
+    """
+    rows = [_origins(name, names) for name in skeleton.keypoints]
+    if not any(rows):
+        raise ConfigError(
+            f"no keypoint of skeleton {skeleton.name!r} can be had; there are {', '.join(names)}"
+        )
+    return rows
+
+
+def _origins(name: str, names: Sequence[str]) -> tuple[int, ...]:
+    found = (name,) if name in names else _FOLLOWS.get(name, ())
+    return tuple(names.index(one) for one in found) if set(found) <= set(names) else ()
+
+
+def _moved(
+    pairs: Sequence[tuple[int, int]], place: Mapping[int, int]
+) -> tuple[tuple[int, int], ...]:
+    """Return those pairs of which both ends have a new place."""
+    return tuple((place[a], place[b]) for a, b in pairs if a in place and b in place)
 
 
 _LSP = Skeleton(

@@ -187,10 +187,17 @@ class Smoother:
         return OneEuro(min_cutoff=min_cutoff, beta=beta, derivative_cutoff=derivative_cutoff)
 
 
+def _distance(old: Pose, new: Pose) -> float:
+    """Return how far keypoints are apart on average, pixels; missing ones do not count."""
+    apart = np.abs(old.keypoints - new.keypoints)
+    there = ~np.isnan(apart)
+    return float(apart[there].mean()) if there.any() else 0.0
+
+
 def _matches(before: Sequence[Pose], now: Sequence[Pose]) -> dict[int, int]:
     """Pair poses with those before, the best pairs first: index now to index before."""
     pairs = sorted(
-        (-round(shared, 6), float(np.abs(old.keypoints - new.keypoints).mean()), i, j)
+        (-round(shared, 6), _distance(old, new), i, j)
         for i, old in enumerate(before)
         for j, new in enumerate(now)
         if (shared := overlap(old.box, new.box)) >= SAME_PERSON

@@ -49,9 +49,9 @@ def register_with_timm() -> None:
         >>> import hgzoo
         >>> import timm
         >>> hgzoo.register_with_timm()
-        >>> model = timm.create_model("hg1_nano.lsp", pretrained=True)
+        >>> model = timm.create_model("hg1_nano.people", pretrained=True)
         >>> model.num_classes, timm.is_model("hg8")
-        (14, True)
+        (19, True)
     """
     from timm.models import generate_default_cfgs, is_model, register_model
 

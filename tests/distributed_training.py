@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from hgzoo import engine, processes, synchronization
+from hgzoo.config import Options
 from hgzoo.data import DATASETS
-from hgzoo.run import Options
-from tests.test_engine import RECIPE, network
+from tests.test_engine import RECIPE, held_out, network
 
 SMALL = replace(
     RECIPE,
@@ -27,16 +27,17 @@ def main(root: Path, out: Path) -> None:
     Batches of five and nineteen people to judge: neither can be halved.
     """
     people = DATASETS["lsp"].train(root)
-    report = engine.fit(
+    reports = engine.fit(
         SMALL,
         network(SMALL),
         train=[(people, 1)],
-        validation=people[:19],
+        validation=held_out(people[:19]),
         out=out,
         options=Options(progress=False),
     )
-    assert report is not None
-    sys.stdout.write(f"process {processes.index()} of {processes.count()}: {report.mean:.6f}\n")
+    assert reports is not None
+    mean = reports["lsp"].mean
+    sys.stdout.write(f"process {processes.index()} of {processes.count()}: {mean:.6f}\n")
 
 
 def check_batch_norm() -> None:

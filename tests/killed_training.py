@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 from hgzoo import engine
+from hgzoo.config import Options
 from hgzoo.data import DATASETS
-from hgzoo.run import Options
-from tests.test_engine import RECIPE, network
+from tests.test_engine import RECIPE, held_out, network
 
 LATE = ("accelerate", "timm.optim", "timm.scheduler", "torch.utils.tensorboard", "scipy.io.matlab")
 """What a training imports when it begins: too late for the fork."""
@@ -28,7 +28,7 @@ def train(root: Path, out: Path) -> None:
         replace(RECIPE, train=replace(RECIPE.train, epochs=2)),
         network(RECIPE),
         train=[(people, 1)],
-        validation=people[:5],
+        validation=held_out(people[:5]),
         out=out,
         resume=(out / "last.pt").exists(),
         options=Options(progress=False, save_every=2),

@@ -12,13 +12,12 @@ from hgzoo import engine
 from hgzoo.anytime import AnytimeHourglass, calibrate, confidence, exits
 from hgzoo.benchmark.leaving import stacks_judged
 from hgzoo.cli import main
-from hgzoo.config import EvalConfig
+from hgzoo.config import EvalConfig, Options
 from hgzoo.data import DATASETS, crop_of
 from hgzoo.decoders import heights
 from hgzoo.errors import ConfigError
 from hgzoo.inference import NetworkReader
 from hgzoo.pictures import load
-from hgzoo.run import Options
 from tests.conftest import small_model
 from tests.people import write_lsp
 from tests.test_lean import images, shaken

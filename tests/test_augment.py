@@ -14,7 +14,7 @@ from hgzoo.data import Crops, Sample, augmentations, crop_of, transforms
 from hgzoo.data.augmentations import half_body, paste, patches, place_beside
 from hgzoo.data.samples import sample_from_keypoints
 from hgzoo.errors import ConfigError
-from hgzoo.geometry import inside
+from hgzoo.geometry import Crop, inside
 from hgzoo.pictures import load
 from hgzoo.skeletons import SKELETONS
 
@@ -85,6 +85,63 @@ def test_a_half_is_shown_wholly_and_larger(pair: list[Sample]) -> None:
     assert shown == {0, 1}
 
 
+@pytest.mark.parametrize("key", KEYS)
+def test_a_mirror_changes_nothing_else(pair: list[Sample], key: str) -> None:
+    data, mirrored = (
+        crops(pair, replace(only(key, 1.0), flip_prob=flip, scale_std=0.2)) for flip in (0.0, 1.0)
+    )
+    for showing in range(10):
+        image, xy, visible, _, _ = data[showing, 0]
+        other, swapped, seen, _, _ = mirrored[showing, 0]
+        np.testing.assert_array_equal(other, image[:, ::-1])
+        np.testing.assert_allclose(swapped[:, 0], SPEC.size[1] - 1 - xy[LSP.flip_index, 0])
+        np.testing.assert_array_equal(seen, visible[LSP.flip_index])
+
+
+def test_recipes_without_the_changes_draw_as_they_always_did(tmp_path: Path) -> None:
+    """Places and colors of three showings, as they were before these changes existed."""
+    Image.fromarray(np.full((120, 100, 3), 100, np.uint8)).save(tmp_path / "gray.png")
+    alone = sample_from_keypoints(tmp_path / "gray.png", STANDING, np.ones(14, np.bool_))
+    data = crops([alone], AugmentConfig())
+    before = [
+        ((39.18, 22.45), [98, 72, 118]),
+        ((23.5, 5.98), [86, 101, 119]),
+        ((41.42, 14.51), [96, 85, 62]),
+    ]
+    for showing, (head, color) in enumerate(before):
+        image, xy, _, _, _ = data[showing, 0]
+        np.testing.assert_allclose(xy[13], head, atol=0.01)
+        np.testing.assert_array_equal(image[32, 24], color)
+
+
+@pytest.mark.parametrize(("hidden", "shown"), [(range(3, 10), "whole"), (range(2, 6), "upper")])
+def test_halves_with_too_few_annotated_keypoints_are_not_shown_alone(
+    pair: list[Sample], hidden: range, shown: str
+) -> None:
+    """7 of a person's keypoints are too few, and 2 of a half."""
+    visible = np.ones(14, np.bool_)
+    visible[list(hidden)] = False
+    few = replace(pair[0], visible=visible)
+    draws = [half_body(few, LSP.halves, np.random.default_rng(seed)) for seed in range(20)]
+    upper = STANDING[list(LSP.halves[0])]
+    middle = few.center if shown == "whole" else tuple((upper.min(0) + upper.max(0)) / 2)
+    assert {draw.center for draw in draws} == {middle}
+
+
+def test_a_half_is_never_shown_smaller_than_the_whole(pair: list[Sample]) -> None:
+    near = replace(pair[0], scale=0.1)
+    assert half_body(near, LSP.halves, np.random.default_rng(0)).scale == 0.1
+
+
+def test_upper_and_lower_follow_from_names() -> None:
+    for name in ("coco", "lsp", "mpii", "flic"):
+        skeleton = SKELETONS[name]
+        upper, lower = skeleton.halves
+        assert sorted(upper + lower) == list(range(skeleton.num_keypoints))
+        words = {skeleton.keypoints[i].split("_")[-1] for i in lower}
+        assert words <= {"pelvis", "hip", "knee", "ankle"}
+
+
 def test_a_patch_is_a_tenth_to_a_third_of_the_crop_high_and_wide(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -122,7 +179,7 @@ def test_only_what_patches_cover_is_hidden_and_stays_labeled(
     plain, data = crops(pair, STILL)[0, 0], crops(pair, only("occlusion_prob", 1.0))
     means = []
     for showing in range(60):
-        image, xy, visible, _ = data[showing, 0]
+        image, xy, visible, _, _ = data[showing, 0]
         np.testing.assert_array_equal(image[~mask[..., 0]], plain[0][~mask[..., 0]])
         np.testing.assert_array_equal(xy, plain[1])
         np.testing.assert_array_equal(visible, plain[2])
@@ -143,7 +200,7 @@ def test_a_neighbor_changes_no_label(pair: list[Sample]) -> None:
 
 def test_a_neighbor_stands_beside_and_is_about_as_large(pair: list[Sample]) -> None:
     random = np.random.default_rng(0)
-    crop = replace(crop_of(pair[0], SPEC), rotation=30.0)
+    crop = replace(crop_of(pair[0], SPEC), center=(60.0, 80.0), rotation=30.0)
     middle = crop.to_crop(np.array(pair[0].center))
     extent = pair[0].scale * 200 * SPEC.size[0] / crop.extent[0]
     places, sizes = [], []
@@ -186,6 +243,32 @@ def test_neighbors_come_before_and_behind(
     data = crops(pair, only("neighbor_prob", 1.0))
     assert [data[showing, 0][3] for showing in range(100)] == [0] * 100
     assert 0.35 < np.mean(fronts) < 0.65
+
+
+def test_a_neighbor_is_another_person_with_half_its_keypoints_annotated(
+    pair: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = replace(pair[1], visible=np.arange(14) < 6)
+    dot = replace(pair[1], keypoints=np.ones((14, 2)))
+    stood = []
+
+    def listen(sample: Sample, crop: Crop, neighbor: Sample, random: np.random.Generator) -> Crop:
+        stood.append(neighbor)
+        return place_beside(sample, crop, neighbor, random)
+
+    monkeypatch.setattr(transforms, "place_beside", listen)
+    data = crops([pair[0], few, dot, pair[1]], only("neighbor_prob", 1.0))
+    assert [data[showing, 0][3] for showing in range(30)] == [0] * 30
+    assert stood == [pair[1]] * 30
+
+
+def test_nothing_is_pasted_from_beyond_a_picture(pair: list[Sample]) -> None:
+    """A neighbor at its picture's edge brings no black with it."""
+    image = np.full((*SPEC.size, 3), 220, np.uint8)
+    picture = load(pair[1].path)
+    where = crop_of(pair[1], SPEC)
+    beyond = pair[1].keypoints - [45.0, 0.0]
+    assert paste(image, picture, where, beyond, None).min() > 190
 
 
 def test_who_is_alone_in_a_set_has_no_neighbor(pair: list[Sample]) -> None:

@@ -14,13 +14,12 @@ import torch
 
 import hgzoo
 from hgzoo import backends, engine
-from hgzoo.config import EvalConfig
+from hgzoo.config import EvalConfig, Options
 from hgzoo.data import Sample, sample_from_keypoints
 from hgzoo.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
 from hgzoo.export import PixelsToHeatmaps, to_onnx
 from hgzoo.inference import Network
 from hgzoo.lean import LeanHourglass
-from hgzoo.run import Options
 from tests.conftest import small_model
 from tests.test_lean import images, shaken
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hgzoo.data.mpii import from_json
 from hgzoo.errors import DataError, UnknownNameError
 from hgzoo.pictures import load
 from hgzoo.skeletons import SKELETONS
-from tests.people import write_coco, write_mpii
+from tests.people import write_coco, write_lsp, write_mpii
 
 
 @pytest.fixture
@@ -327,12 +328,17 @@ def test_data_check_of_nothing_usable_fails(root: Path, capsys: pytest.CaptureFi
 def test_evaluate_judges_mpii_by_the_head(
     root: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from hgzoo.config import InputSpec
+    from hgzoo.config import InputSpec, OutputSpec
     from hgzoo.model import StackedHourglass
     from tests.conftest import small_config
 
     config = small_config(num_keypoints=16)
     StackedHourglass(config, input=InputSpec(size=(32, 48))).save_pretrained(tmp_path / "net")
+    box = OutputSpec(skeleton=SKELETONS["box"])
+    five = replace(config, num_keypoints=5)
+    StackedHourglass(five, input=InputSpec(size=(32, 48)), output=box).save_pretrained(
+        tmp_path / "box"
+    )
     (root / "mpii" / "images" / "im00002.jpg").unlink()
     command = ["evaluate", str(tmp_path / "net"), "--data", str(root), "--dataset", "mpii"]
     assert main([*command, "--quiet", "--json", str(tmp_path / "a.json")]) == 0
@@ -344,5 +350,6 @@ def test_evaluate_judges_mpii_by_the_head(
     assert (figures["flip"], figures["decoder"]) == (True, "quarter_offset")
     assert len(figures["stacks"]) == 2
     assert figures["stacks"][1] == pytest.approx(figures["means"]["16 pooled"])
-    assert main([*command[:-1], "lsp"]) == 1
-    assert "lsp has 14 keypoints (lsp), the network 16" in capsys.readouterr().err
+    write_lsp(root)
+    assert main(["evaluate", str(tmp_path / "box"), "--data", str(root), "--dataset", "lsp"]) == 1
+    assert "the network has none of these 14 keypoints" in capsys.readouterr().err

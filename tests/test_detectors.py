@@ -1,5 +1,6 @@
 """Where people are, when nobody says."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,11 @@ import numpy as np
 import pytest
 
 from hgzoo.config import InputSpec
-from hgzoo.detectors import DETECTORS, Search, distinct, make, sigmas_for, whole, windows
+from hgzoo.detectors import DETECTORS, Search, check, distinct, make, whole, windows
 from hgzoo.errors import MissingExtraError, UnknownNameError, WeightsError
 from hgzoo.geometry import overlap, tight_box
-from hgzoo.metrics import COCO_SIGMAS
 from hgzoo.readers import Found
-from hgzoo.skeletons import SKELETONS, Pose, Skeleton
+from hgzoo.skeletons import COCO_SIGMAS, SKELETONS, Pose, Skeleton
 
 FIGURE = np.array([[0.5, 0.0], [0.5, 0.3], [0.0, 0.5], [1.0, 0.5], [0.3, 1.0], [0.7, 1.0]])
 """Keypoints of a made-up person, over its width and height."""
@@ -174,11 +174,24 @@ def test_poses_of_one_person_are_merged_by_hand_worked_similarity() -> None:
     assert distinct([], sigmas=sigmas) == []
 
 
+def test_missing_keypoints_do_not_count_when_poses_are_compared() -> None:
+    """Hand-worked as above: the other keypoint alone gives 0.607, or nothing."""
+    gone = [float("nan")] * 2
+    best, near = pose([[0, 0], [100, 100]]), pose([[10, 0], [100, 110]])
+    half = replace(near, keypoints=np.array([gone, [100, 110]]))
+    other = replace(near, keypoints=np.array([[0, 0], gone]))
+    sigmas = (0.05, 0.05)
+    assert distinct([best, half], sigmas=sigmas, same=0.60) == [best]
+    assert distinct([best, half], sigmas=sigmas, same=0.61) == [best, half]
+    whole = replace(other, box=best.box)
+    assert distinct([whole, half], sigmas=sigmas, same=0.01) == [whole, half]
+
+
 def test_sigmas_are_cocos_for_cocos_keypoints() -> None:
-    assert sigmas_for(SKELETONS["coco"]) == COCO_SIGMAS
-    assert sigmas_for(SKELETONS["people"]) == (*COCO_SIGMAS, 0.05, 0.05)
-    assert sigmas_for(SKELETONS["lsp"]) == (0.05,) * 14
-    assert sigmas_for(SKELETONS["mpii"]) == (0.05,) * 16
+    assert SKELETONS["coco"].sigmas == COCO_SIGMAS
+    assert SKELETONS["people"].sigmas == (*COCO_SIGMAS, 0.05, 0.05)
+    assert SKELETONS["lsp"].sigmas == (0.05,) * 14
+    assert SKELETONS["mpii"].sigmas == (0.05,) * 16
 
 
 def test_a_name_a_callable_or_a_clear_refusal(search: Search) -> None:
@@ -244,3 +257,17 @@ def test_without_torchvision_its_detector_says_so(
     monkeypatch.setitem(__import__("sys").modules, "torchvision.models", None)
     with pytest.raises(MissingExtraError, match="torchvision, which is not installed"):
         make("torchvision", search.reader)
+
+
+def test_checking_a_detector_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(reader: Any) -> Any:
+        raise AssertionError("nobody asked for it")
+
+    monkeypatch.setitem(DETECTORS, "finder", never)
+    check("finder")
+    check(whole)
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(MissingExtraError, match="torchvision, which is not installed"):
+        check("torchvision")
+    with pytest.raises(UnknownNameError, match="did you mean search"):
+        check("serch")

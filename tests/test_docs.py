@@ -216,7 +216,7 @@ def test_a_stale_part_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_card_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "hg2_tiny", "--card"]) == 0
-    assert capsys.readouterr().out == model_card("hg2_tiny.lsp")
+    assert capsys.readouterr().out == model_card("hg2_tiny.people")
     assert main(["info", "hg4", "--card"]) == 1
 
 

@@ -88,7 +88,7 @@ def test_an_unknown_variant_names_the_near_one() -> None:
 
 
 def test_an_unknown_tag_names_what_exists() -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.lsp"):
+    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.people"):
         hgzoo.create_model("hg2_tiny.lps", pretrained=True)
 
 
@@ -100,7 +100,7 @@ def test_no_weights_is_an_error_that_names_what_exists() -> None:
 def test_shipped_weights_load(own: Path) -> None:
     model = hgzoo.create_model("hg2_tiny", pretrained=True)
     assert not model.training
-    tagged = hgzoo.create_model("hg2_tiny.lsp", pretrained=True)
+    tagged = hgzoo.create_model("hg2_tiny.people", pretrained=True)
     for one, other in zip(model.parameters(), tagged.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -120,7 +120,7 @@ def test_shipped_weights_are_small_and_are_what_the_recipe_says() -> None:
 
 def test_the_zoo_has_the_promised_weights() -> None:
     assert set(hgzoo.list_models(pretrained=True)) >= {
-        *("hg1.bearpaw_mpii", "hg2.bearpaw_mpii", "hg8.bearpaw_mpii", "hg2_tiny.lsp"),
+        *("hg1.bearpaw_mpii", "hg2.bearpaw_mpii", "hg8.bearpaw_mpii", "hg2_tiny.people"),
         *("hg2_original.princeton_mpii", "hg8_original.princeton_mpii"),
     }
     for name in ("hg1", "hg2", "hg8"):
@@ -178,7 +178,7 @@ def test_listing_filters_and_excludes() -> None:
 
 
 def test_listing_weights_names_tags() -> None:
-    assert "hg2_tiny.lsp" in hgzoo.list_models(pretrained=True)
+    assert "hg2_tiny.people" in hgzoo.list_models(pretrained=True)
     assert all("." in name for name in hgzoo.list_models(pretrained=True))
 
 
@@ -298,7 +298,7 @@ def test_a_folder_is_found_whatever_its_name(tmp_path: Path, folder: str) -> Non
 
 
 def test_a_trailing_dot_is_no_tag() -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.lsp"):
+    with pytest.raises(UnknownNameError, match=r"did you mean hg2_tiny\.people"):
         hgzoo.create_model("hg2_tiny.", pretrained=True)
 
 

@@ -13,11 +13,10 @@ import hgzoo
 import hgzoo.data
 from hgzoo import finetuning
 from hgzoo.cli import main
-from hgzoo.config import AugmentConfig
+from hgzoo.config import AugmentConfig, Options
 from hgzoo.data import read_coco
 from hgzoo.errors import ConfigError
 from hgzoo.finetuning import FINETUNE, finetune, prepare, split
-from hgzoo.run import Options
 from tests.conftest import small_model
 
 NAMES = ["left_corner", "right_corner", "middle"]

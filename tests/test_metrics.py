@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hgzoo import metrics
+from hgzoo.data import references
 from hgzoo.errors import InputError
 
 TRUE = np.array([[[0.0, 0.0], [10.0, 0.0], [0.0, 5.0]], [[0.0, 0.0], [0.0, 20.0], [9.0, 9.0]]])
@@ -19,7 +20,7 @@ def test_pck_by_hand() -> None:
 
 
 def test_the_torso_runs_from_left_shoulder_to_right_hip() -> None:
-    length = metrics.torso_size(TRUE, left_shoulder=0, right_hip=1)
+    length = references.torso_size(TRUE, left_shoulder=0, right_hip=1)
     assert length.tolist() == [10.0, 20.0]
 
 
@@ -46,7 +47,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 
 def test_the_head_is_six_tenths_of_its_boxs_diagonal() -> None:
     boxes = np.array([[10.0, 20.0, 13.0, 24.0], [0.0, 0.0, 60.0, 80.0]])
-    assert metrics.head_size(boxes) == pytest.approx([3.0, 60.0])
+    assert references.head_size(boxes) == pytest.approx([3.0, 60.0])
 
 
 HIT = np.array([[True, True, True], [False, True, True], [False, False, True], [True, True, False]])

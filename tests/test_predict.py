@@ -1,7 +1,13 @@
 """A picture in, keypoints in that picture's pixels out."""
 
+import pickle
+import sys
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +16,19 @@ from PIL import Image
 from torch import Tensor, nn
 
 import hgzoo
-from hgzoo import checkpoints
-from hgzoo.errors import ConfigError, HgzooError, InputError, UnknownNameError
+from hgzoo import checkpoints, factory
+from hgzoo.detectors import DETECTORS, Detector, whole
+from hgzoo.errors import (
+    ConfigError,
+    HgzooError,
+    InputError,
+    MissingExtraError,
+    UnknownNameError,
+    WeightsError,
+)
 from hgzoo.pictures import DEMO, load
 from hgzoo.predict import Predictor
+from hgzoo.readers import Reader
 from tests.conftest import small_model
 
 
@@ -278,6 +293,90 @@ def test_an_unknown_detector_is_refused() -> None:
         Predictor(small_model(), detector="serch")
 
 
+def test_a_package_that_the_detector_lacks_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(MissingExtraError, match="torchvision, which is not installed"):
+        Predictor(small_model(), detector="torchvision")
+
+
+def test_the_finder_is_loaded_once_by_the_first_picture_without_boxes(
+    monkeypatch: pytest.MonkeyPatch, picture_file: Callable[..., Path]
+) -> None:
+    loaded = []
+    load_model = factory.load_model
+
+    def spy(name: Any, **options: Any) -> hgzoo.StackedHourglass:
+        loaded.append(name)
+        return load_model(name, **options)
+
+    monkeypatch.setattr(factory, "load_model", spy)
+    predictor = Predictor(small_model())
+    path = picture_file()
+    predictor(path, boxes=[(0, 0, 30, 40)])
+    predictor([path, path], boxes=[[], [(0, 0, 30, 40)]])
+    predictor.view(path)
+    assert loaded == []
+    predictor(path)
+    predictor(path)
+    assert loaded == ["hg1_finder"]
+
+
+def slow(made: list[Reader]) -> Callable[[Reader], Detector]:
+    """Return a maker of detectors that takes its time, and notes each one it makes."""
+
+    def make(reader: Reader) -> Detector:
+        made.append(reader)
+        time.sleep(0.05)
+        return whole
+
+    return make
+
+
+def test_threads_that_come_at_once_share_one_detector(
+    monkeypatch: pytest.MonkeyPatch, picture_file: Callable[..., Path]
+) -> None:
+    made: list[Reader] = []
+    monkeypatch.setitem(DETECTORS, "finder", slow(made))
+    predictor = Predictor(small_model())
+    path, together = picture_file(), threading.Barrier(4)
+
+    def ask(_: int) -> Any:
+        together.wait()
+        return predictor(path)
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(ask, range(4))
+    assert len(made) == 1
+    assert all(same(poses[0], first[0]) for poses in others)
+
+
+def test_a_detector_that_cannot_be_loaded_is_tried_again_and_boxes_do_without(
+    monkeypatch: pytest.MonkeyPatch, picture_file: Callable[..., Path]
+) -> None:
+    def fails(reader: Reader) -> Detector:
+        raise WeightsError("not today")
+
+    path = picture_file()
+    with monkeypatch.context() as patch:
+        patch.setitem(DETECTORS, "finder", fails)
+        predictor = Predictor(small_model())
+        with pytest.raises(WeightsError, match="not today"):
+            predictor(path)
+        assert len(predictor(path, boxes=[(0, 0, 30, 40)])) == 1
+    assert len(predictor(path)) >= 1
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_predictor_can_be_pickled_before_and_after_its_detector_is_loaded(
+    picture_file: Callable[..., Path], asked: bool
+) -> None:
+    predictor, path = Predictor("hg1_nano"), picture_file()
+    if asked:
+        predictor(path)
+    again = pickle.loads(pickle.dumps(predictor))
+    assert same(again(path)[0], predictor(path)[0])
+
+
 def test_a_network_known_by_name_runs_lean_unless_its_stacks_are_asked_for() -> None:
     named = Predictor("hg2_tiny")
     given = Predictor(hgzoo.create_model("hg2_tiny", pretrained=True))
@@ -287,4 +386,4 @@ def test_a_network_known_by_name_runs_lean_unless_its_stacks_are_asked_for() -> 
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
     stacks = named.reader(crop, heatmaps=True).heatmaps
     assert stacks is not None
-    assert stacks.shape == (2, 1, 14, 32, 32)
+    assert stacks.shape == (2, 1, 19, 32, 32)

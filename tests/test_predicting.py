@@ -18,6 +18,10 @@ from PIL import Image
 from hgzoo import checkpoints
 from hgzoo.cli import main
 from hgzoo.cli.predict import _different_names
+from hgzoo.detectors import DETECTORS, Detector
+from hgzoo.errors import WeightsError
+from hgzoo.readers import Reader
+from hgzoo.skeletons import SKELETONS
 from hgzoo.videos import Clip, Recorder, frames_in
 from tests.conftest import small_model
 
@@ -118,9 +122,73 @@ def test_a_folder_of_all_sorts_is_done_in_order(predict: Callable[..., int], her
     }
 
 
+def test_another_skeletons_keypoints_are_written_and_drawn(
+    predict: Callable[..., int], here: Path
+) -> None:
+    Image.fromarray(noise(1)).save("a.png")
+    words = ["a.png", "--threshold", "0", "--heatmaps"]
+    assert predict(*words, "--json", "own.jsonl", "--out", "own") == 0
+    assert predict(*words, "--json", "coco.jsonl", "--out", "coco", "--skeleton", "coco") == 0
+    own, coco = (
+        {point["name"]: point for point in records(here / name)[0]["poses"][0]["keypoints"]}
+        for name in ("own.jsonl", "coco.jsonl")
+    )
+    assert tuple(coco) == SKELETONS["coco"].keypoints
+    assert coco["nose"] == {"name": "nose", "x": None, "y": None, "score": 0.0, "drawn": False}
+    assert coco["left_wrist"] == own["left_wrist"]
+    assert records(here / "coco.jsonl")[0]["settings"]["skeleton"] == "coco"
+    for name, same in (("a.png.pose.png", False), ("a.png.stacks0.png", True)):
+        one, other = ((here / folder / name).read_bytes() for folder in ("own", "coco"))
+        assert (one == other) == same
+
+
+def test_a_detector_without_weights_is_told_before_anything_is_written(
+    predict: Callable[..., int],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(reader: Reader) -> Detector:
+        raise WeightsError("not today")
+
+    monkeypatch.setitem(DETECTORS, "finder", fails)
+    Image.fromarray(noise(1)).save("a.png")
+    (here / "a.jsonl").write_text("kept", encoding="utf-8")
+    words = ["a.png", "--json", "a.jsonl", "--no-draw"]
+    assert predict(*words) == 1
+    assert "not today" in capsys.readouterr().err
+    assert (here / "a.jsonl").read_text(encoding="utf-8") == "kept"
+    assert predict(*words, "--boxes", "0,0,30,40") == 0  # nobody is looked for
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "words"), [("coc", "did you mean coco"), ("box", "no keypoint of skeleton 'box'")]
+)
+def test_a_skeleton_that_cannot_be_had_is_told_before_anything_is_written(
+    predict: Callable[..., int],
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    skeleton: str,
+    words: str,
+) -> None:
+    Image.fromarray(noise(1)).save("a.png")
+    (here / "a.jsonl").write_text("kept", encoding="utf-8")
+    assert predict("a.png", "--json", "a.jsonl", "--no-draw", "--skeleton", skeleton) == 1
+    assert words in capsys.readouterr().err
+    assert (here / "a.jsonl").read_text(encoding="utf-8") == "kept"
+
+
 @pytest.mark.parametrize(
     ("extra", "lines"),
-    [([], 0), ([], 13), ([], 21), (["--smooth"], 8), (["--smooth"], 20), (["--no-draw"], 13)],
+    [
+        ([], 0),
+        ([], 13),
+        ([], 21),
+        (["--smooth"], 8),
+        (["--smooth"], 20),
+        (["--no-draw"], 13),
+        (["--smooth", "--skeleton", "coco"], 13),
+    ],
 )
 def test_a_resumed_video_is_the_same_bytes(
     predict: Callable[..., int], here: Path, extra: list[str], lines: int

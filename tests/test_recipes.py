@@ -131,7 +131,7 @@ def test_a_training_fits_any_variant(name: str, variant: str) -> None:
     recipe = recipes.trained_by(recipes.read(variant), name)
     assert recipe.model == recipes.read(variant).model
     assert recipe.output.skeleton.name == "mpii"
-    assert recipe.train.validation == "mpii"
+    assert recipe.train.validation == {"mpii": 1.0}
     assert recipe.eval.metric == "pckh"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hgzoo.errors import InputError, OutputError
 from hgzoo.records import Index, Writer, arrange, of_pose, rounded, to_pose
-from hgzoo.skeletons import Pose, nameless
+from hgzoo.skeletons import SKELETONS, Pose, nameless
 
 HEAD: dict[str, Any] = {"model": "m", "settings": {"flip": True}, "poses": []}
 
@@ -47,6 +47,27 @@ def test_a_pose_comes_back_as_it_was_found() -> None:
         assert (again.names, again.box) == (pose.names, pose.box)
     assert record["keypoints"][0]["x"] == calm.keypoints[0, 0]
     assert [k["drawn"] for k in record["keypoints"]] == (pose.scores >= 0.2).tolist()
+
+
+@pytest.mark.parametrize("smoothed", [False, True])
+def test_a_missing_keypoint_is_null_and_not_drawn(smoothed: bool) -> None:
+    lsp = SKELETONS["lsp"]
+    whole = Pose(
+        keypoints=np.ones((14, 2)),
+        scores=np.ones(14),
+        names=lsp.keypoints,
+        box=(0.0, 0.0, 9.0, 9.0),
+        skeleton=lsp,
+    )
+    pose = rounded(whole.as_skeleton("coco"))
+    record = of_pose(pose, threshold=0.0, found=pose if smoothed else None)
+    line = json.dumps(record, allow_nan=False)
+    nose, *_, ankle = json.loads(line)["keypoints"]
+    assert (nose["name"], nose["x"], nose["y"], nose["score"]) == ("nose", None, None, 0.0)
+    assert (nose["drawn"], ankle["drawn"]) == (False, True)
+    again = to_pose(json.loads(line), pose.skeleton)
+    np.testing.assert_array_equal(again.keypoints, pose.keypoints)
+    np.testing.assert_array_equal(again.scores, pose.scores)
 
 
 def test_each_line_is_in_the_file_as_soon_as_it_is_written(tmp_path: Path) -> None:

@@ -59,8 +59,12 @@ def made_up(dataset: str, root: Path, *, num_keypoints: int) -> results.Results:
     return results.collect(dataset, people, judged, xy, np.full(xy.shape[:2], 0.25))
 
 
-def test_every_dataset_that_is_judged_by_has_a_format() -> None:
-    assert set(results.FORMATS) == {name for name, one in DATASETS.items() if one.validation}
+@pytest.mark.parametrize(
+    ("dataset", "ending"), [("lsp", ".h5"), ("mine", ".npz"), ("my_coco.json", ".json")]
+)
+def test_predictions_on_any_dataset_have_a_format(dataset: str, ending: str) -> None:
+    """Also on one that a user registers, and on a file in COCO's format."""
+    results.find_format(Path(f"found{ending}"), dataset, [])
 
 
 def test_predictions_leave_in_their_datasets_own_pixels(tmp_path: Path) -> None:

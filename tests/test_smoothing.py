@@ -1,6 +1,7 @@
 """The One Euro filter, by hand and by its properties, and people who are followed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -130,6 +131,16 @@ def test_of_equal_boxes_the_nearer_keypoints_are_the_same_person() -> None:
     first, second = smooth([person(9, 9), person(1, 1)], 0.1)
     np.testing.assert_array_equal(first.keypoints, [[9, 9]])
     np.testing.assert_array_equal(second.keypoints, [[1, 1]])
+
+
+def test_missing_keypoints_stay_missing_and_nobody_is_confused() -> None:
+    gone = [[np.nan, np.nan]]
+    smooth = Smoother()
+    for number, order in enumerate([(1, 9), (9, 1), (1, 9)]):
+        people = [person(x, x) for x in order]
+        people = [replace(p, keypoints=np.concatenate([gone, p.keypoints])) for p in people]
+        for pose, x in zip(smooth(people, number / 10), order, strict=True):
+            np.testing.assert_array_equal(pose.keypoints, [gone[0], [x, x]])
 
 
 def test_somebody_new_begins_anew_and_somebody_gone_is_forgotten() -> None:

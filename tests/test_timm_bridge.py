@@ -101,18 +101,18 @@ def test_the_default_weights_are_those_of_the_recipe() -> None:
 
 def test_of_several_weights_the_recipes_default_comes_first() -> None:
     recipe = recipes.read("hg2_tiny")
-    weights = {"other": recipe.weights["lsp"], **recipe.weights}
+    weights = {"other": recipe.weights["people"], **recipe.weights}
     records = timm_bridge._records(replace(recipe, weights=weights))
-    assert list(records) == ["hg2_tiny.lsp", "hg2_tiny.other"]
+    assert list(records) == ["hg2_tiny.people", "hg2_tiny.other"]
 
 
 def test_the_record_of_weights_tells_contract_and_terms() -> None:
-    record = timm.get_pretrained_cfg("hg2_tiny.lsp")
+    record = timm.get_pretrained_cfg("hg2_tiny.people")
     recipe = recipes.read("hg2_tiny")
     assert record.input_size == (3, *recipe.input.size)
-    assert (record.mean, record.num_classes) == (recipe.input.mean, 14)
+    assert (record.mean, record.num_classes) == (recipe.input.mean, 19)
     assert record.license == "apache-2.0"
-    assert record.hf_hub_id == "hgzoo/hg2_tiny.lsp@v1"
+    assert record.hf_hub_id == "hgzoo/hg2_tiny.people@v1"
 
 
 def test_the_entry_points_can_be_found_where_they_say_they_are() -> None:
@@ -123,7 +123,7 @@ def test_the_entry_points_can_be_found_where_they_say_they_are() -> None:
 # Networks of the zoo.
 
 
-@pytest.mark.parametrize("name", ["hg2_tiny", "hg2_tiny.lsp"])
+@pytest.mark.parametrize("name", ["hg2_tiny", "hg2_tiny.people"])
 def test_timm_gives_the_zoos_own_network(name: str, tiny: StackedHourglass) -> None:
     assert_same(timm.create_model(name, pretrained=True), tiny, torch.randn(1, 3, 64, 128))
 
@@ -227,7 +227,7 @@ def test_an_overlay_names_a_file(tiny: StackedHourglass, tmp_path: Path) -> None
     overlay = {"file": str(tmp_path / "model.pth"), "num_classes": -1}  # as timm's train.py
     model = timm.create_model("hg2_tiny", pretrained=True, pretrained_cfg_overlay=overlay)
     assert_same(model, changed, torch.randn(1, 3, 64, 64))
-    assert model.pretrained_cfg["num_classes"] == 14
+    assert model.pretrained_cfg["num_classes"] == 19
 
 
 def test_an_overlay_cannot_change_what_pictures_are_expected() -> None:
@@ -242,7 +242,7 @@ def test_an_address_that_nobody_checked_is_refused() -> None:
 
 
 def test_timms_own_record_means_the_same_network(tiny: StackedHourglass) -> None:
-    record = timm.get_pretrained_cfg("hg2_tiny.lsp").to_dict()  # as resolve_model_input_args
+    record = timm.get_pretrained_cfg("hg2_tiny.people").to_dict()  # as resolve_model_input_args
     model = timm.create_model("hg2_tiny", pretrained=True, pretrained_cfg=record)
     assert_same(model, tiny, torch.randn(1, 3, 64, 64))
 
@@ -387,7 +387,7 @@ def test_the_record_follows_a_new_head() -> None:
     model = timm.create_model("hg2_tiny")
     model.reset_classifier(5)
     assert model.pretrained_cfg["num_classes"] == 5
-    assert model.pretrained_cfg["tag"] == "lsp"
+    assert model.pretrained_cfg["tag"] == "people"
 
 
 def test_grad_checkpointing_can_be_switched() -> None:

@@ -51,6 +51,13 @@ def test_a_keypoint_outside_is_no_trouble(place: tuple[float, float]) -> None:
     visualize.draw_skeleton(BLACK, [pose([place, (50, 20)], [1.0, 1.0])])
 
 
+def test_a_missing_keypoint_is_absent_at_any_threshold() -> None:
+    person = pose([(10, 20), (float("nan"), float("nan"))], [1.0, 0.0])
+    drawn = visualize.draw_skeleton(BLACK, [person], threshold=0.0)
+    assert tuple(drawn[20, 10]) == visualize.LEFT
+    assert drawn[:, 20:].max() == 0
+
+
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 def test_every_skeleton_can_be_drawn(skeleton: Skeleton) -> None:
     number = skeleton.num_keypoints

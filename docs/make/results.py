@@ -55,6 +55,26 @@ def shipped() -> str:
     return rows(["PCK@0.2", *SHIPPED], lines)
 
 
+ROWS = ("head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "mean", "limbs")
+
+
+def everyday(labels: str) -> str:
+    """Return how good the shipped weights are on everyday people, by source.
+
+    Args:
+        labels: "by_hand" or "movenet".
+    """
+    lines = []
+    for model in SHIPPED:
+        found = read(f"{model}.people_{labels}")
+        everybody = {**found["groups"], "mean": _mean(found["groups"]), "limbs": found["limbs"]}
+        total = {"all": {"people": found["people"], **everybody}}
+        for source, row in {**found["sources"], **total}.items():
+            numbers = [f"{row[name]:.1f}" for name in ROWS]
+            lines.append([f"{model}, {source}", f"{row['people']:.0f}", *numbers])
+    return rows(["PCK@0.2", "people", *ROWS], lines)
+
+
 def curves(name: str, *, most: float, title: str, caption: str) -> str:
     """Draw the share of hits of each row over the threshold."""
     found = read(name)
@@ -175,6 +195,8 @@ def agreement() -> str:
 
 PARTS: dict[tuple[str, str], Make] = {
     ("docs/results.md", "shipped"): shipped,
+    ("docs/results.md", "everyday by hand"): lambda: everyday("by_hand"),
+    ("docs/results.md", "everyday movenet"): lambda: everyday("movenet"),
     ("docs/results.md", "lsp curves"): lsp_curves,
     ("docs/results.md", "stacks"): stacks,
     ("docs/results.md", "visibility"): visibility,

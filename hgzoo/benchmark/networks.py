@@ -19,14 +19,13 @@ from hgzoo import engine
 from hgzoo.backends import ABLE, EXTRAS, BackendName, FastPrecision, optimize
 from hgzoo.benchmark.counting import Product, live_bytes
 from hgzoo.benchmark.subjects import Subject, demo_crops
-from hgzoo.config import EvalConfig
+from hgzoo.config import EvalConfig, Options
 from hgzoo.data import DATASETS, Sample
 from hgzoo.errors import ConfigError, UnknownNameError, require
 from hgzoo.inference import Network, prepare
 from hgzoo.model import StackedHourglass
 from hgzoo.normalization import to_tensor
 from hgzoo.progress import bar
-from hgzoo.run import Options
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -220,8 +219,9 @@ def _live(network: Network, image: Tensor) -> int | None:
 def _pck(network: Network, judges: Sequence[Sample], *, progress: bool) -> float | None:
     if not judges:
         return None
-    config = EvalConfig(metric="pck", threshold=DATASETS["lsp"].threshold, flip=True)
-    return engine.evaluate(network, judges, config, options=Options(progress=progress)).mean
+    lsp, options = DATASETS["lsp"], Options(progress=progress)
+    config = EvalConfig(metric="pck", threshold=lsp.threshold, flip=True)
+    return engine.evaluate(network, judges, config, skeleton=lsp.skeleton, options=options).mean
 
 
 def speeds(

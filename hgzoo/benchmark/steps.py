@@ -21,12 +21,11 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from hgzoo.config import Recipe
+from hgzoo.config import Options, Precision, Recipe
 from hgzoo.data import Batch, Sample, loader
-from hgzoo.inference import Precision
 from hgzoo.model import StackedHourglass
 from hgzoo.progress import bar
-from hgzoo.run import Options, Run
+from hgzoo.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)

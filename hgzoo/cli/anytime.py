@@ -46,19 +46,21 @@ def add_commands(parts: Any) -> None:
 def _anytime(options: argparse.Namespace) -> int:
     from hgzoo.anytime import calibrate, exits
     from hgzoo.benchmark.leaving import stacks_judged
-    from hgzoo.data import find
+    from hgzoo.data import find, matched
     from hgzoo.factory import load_model
 
     dataset, read = find(options.dataset, "validation")
     model = load_model(options.model)
     if model.config.num_stacks < 2:
         raise ConfigError(f"{options.model} has one stack: there is nowhere to leave early")
-    people = [one for one in read(Path(options.data)) if one.visible.any() and one.reference > 0]
+    own = model.output.skeleton_for(model.config.num_keypoints)
+    everybody = matched(read(Path(options.data)), dataset.skeleton, own, where=str(options.dataset))
+    people = [one for one in everybody if one.visible.any() and one.reference > 0]
     sure, right = stacks_judged(
         model, people, threshold=dataset.threshold, progress=not options.quiet
     )
-    own, others = slice(0, None, 2), slice(1, None, 2)
-    chosen = calibrate(exits(sure[:, own], right[:, own]), loss=options.loss)
+    first, others = slice(0, None, 2), slice(1, None, 2)
+    chosen = calibrate(exits(sure[:, first], right[:, first]), loss=options.loss)
     found = exits(sure[:, others], right[:, others])
     reached = [one for one in found if one.threshold >= chosen.threshold]
     kept = min(reached, key=lambda one: one.stacks)

@@ -58,7 +58,8 @@ def _demo(options: argparse.Namespace) -> int:
 
     networks = Networks(named)
     for name in networks.names[: len(named)]:
-        networks.predictor(name)  # what is wrong with it is told here, not to the first visitor
+        # What is wrong with it, or its detector, is told here, and not to the first visitor.
+        _ = networks.predictor(name).detector
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up then, too
     with server.running(
         networks, host=options.host, port=options.port, browser=not options.no_browser

@@ -58,6 +58,12 @@ def add_commands(commands: Any) -> None:
         default="predictions",
         help="folder for the drawings, or the .mp4 of one video (%(default)s)",
     )
+    add(
+        "--skeleton",
+        metavar="NAME",
+        help="draw and write the keypoints of coco, flic, lsp, mpii or people, in its order; what "
+        "cannot be had is missing (the network's own)",
+    )
     add("--no-draw", action="store_true", help="draw nothing; --json says where the keypoints go")
     add("--json", metavar="FILE", help="write the keypoints there, a line a picture or frame")
     add("--heatmaps", action="store_true", help="also draw the heatmaps of every stack")
@@ -74,10 +80,11 @@ def _predict(options: argparse.Namespace) -> int:
     boxes = [_box(text) for text in options.boxes] or None
     _check(options, items)
 
-    from hgzoo import processes
+    from hgzoo import processes, skeletons
     from hgzoo.cli import predicting
     from hgzoo.predict import Predictor
 
+    skeleton = None if options.skeleton is None else skeletons.get(options.skeleton)
     if processes.count() > 1 and options.camera is not None:
         raise ConfigError("one process is enough for a camera; start it without a launcher")
     detector = options.detector or ("whole" if options.demo else "auto")
@@ -88,6 +95,10 @@ def _predict(options: argparse.Namespace) -> int:
         device=options.device,
         detector=detector,
     )
+    if boxes is None:
+        _ = predictor.detector  # what is wrong with it is told before records are touched
+    if skeleton is not None:
+        skeletons.origins(skeleton, predictor.skeleton.keypoints)  # refuses what shares nothing
     job = predicting.Job(
         predictor=predictor,
         model=str(options.model),
@@ -99,7 +110,9 @@ def _predict(options: argparse.Namespace) -> int:
             "boxes": None if boxes is None else [list(box) for box in boxes],
             "threshold": options.threshold,
             "smooth": options.smooth,
+            "skeleton": options.skeleton,
         },
+        skeleton=skeleton,
         threshold=options.threshold,
         smooth=options.smooth,
         heatmaps=options.heatmaps,

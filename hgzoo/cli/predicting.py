@@ -34,7 +34,7 @@ from hgzoo.records import (
     rounded,
     to_pose,
 )
-from hgzoo.skeletons import Pose
+from hgzoo.skeletons import Pose, Skeleton
 from hgzoo.smoothing import Smoother
 from hgzoo.streams import BATCH, Pipeline, Shot, predicted
 from hgzoo.videos import Clip, Frame, Recorder, frames_in
@@ -70,6 +70,7 @@ class Job:
         predictor: The network.
         model: How records name it.
         settings: What else changes a record; a run goes on only with the same.
+        skeleton: Whose keypoints are drawn and written; None takes the network's own.
         boxes: (x0, y0, x1, y1) of the people in every picture; None takes whole pictures.
         threshold: Smallest score to draw.
         smooth: Whether to calm the keypoints of videos.
@@ -81,6 +82,7 @@ class Job:
     predictor: Predictor
     model: str
     settings: Record
+    skeleton: Skeleton | None
     boxes: Sequence[Box] | None
     threshold: float
     smooth: bool
@@ -228,8 +230,9 @@ def _written(
     """Draw each picture, then add its record: a record says that the drawing is there."""
     for shot, poses in found:
         if shot.pixels is not None:
-            rough = [rounded(pose) for pose in poses]
+            rough = _asked_for(job, poses)
             _draw(job, shot.key, shot.pixels, rough)
+            _draw_heatmaps(job, shot.key, shot.pixels, poses)
             height, width = shot.pixels.shape[:2]
             writer.write(
                 of_picture(
@@ -244,12 +247,25 @@ def _written(
         yield shot.pixels is not None
 
 
+def _asked_for(job: Job, poses: Sequence[Pose]) -> list[Pose]:
+    """Return poses as they are drawn and written."""
+    if job.skeleton is not None:
+        poses = [pose.as_skeleton(job.skeleton) for pose in poses]
+    return [rounded(pose) for pose in poses]
+
+
 def _draw(job: Job, item: Item, pixels: pictures.RGB, poses: Sequence[Pose]) -> None:
     if item.drawn is None:
         return
     _save(item.drawn, visualize.draw_skeleton(pixels, poses, threshold=job.threshold))
+
+
+def _draw_heatmaps(job: Job, item: Item, pixels: pictures.RGB, poses: Sequence[Pose]) -> None:
+    """Draw what the network gave for each person, if it is asked for."""
+    if item.drawn is None or not job.heatmaps:
+        return
     name = item.drawn.name.removesuffix(".pose.png")
-    for number, pose in enumerate(poses if job.heatmaps else []):
+    for number, pose in enumerate(poses):
         panel = visualize.draw_stacks(job.predictor.view(pixels, pose.box), pose)
         _save(item.drawn.with_name(f"{name}.stacks{number}.png"), panel)
 
@@ -320,9 +336,10 @@ def _recorded(
     smoother = Smoother() if job.smooth else None
     for shot, poses in found:
         frame, record = shot.key
-        rough = [rounded(pose) for pose in poses]
+        rough = _asked_for(job, poses)
         if record is not None:
-            rough = [to_pose(entry, job.predictor.skeleton) for entry in record["poses"]]
+            skeleton = job.skeleton or job.predictor.skeleton
+            rough = [to_pose(entry, skeleton) for entry in record["poses"]]
         calm = rough
         if smoother is not None:
             calm = [rounded(pose) for pose in smoother(rough, frame.seconds)]

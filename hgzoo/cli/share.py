@@ -16,11 +16,11 @@ hgzoo convert my_state_dict.pth mine --like my/own.toml --half"""
 
 PUSH = """\
 hgzoo push runs/hg2_tiny --to me/my-hourglass
-hgzoo push hg2_tiny.lsp --to me/hg2_tiny.lsp --private --tag v1"""
+hgzoo push hg2_tiny.people --to me/hg2_tiny.people --private --tag v1"""
 
 PUBLISH = """\
 hgzoo publish-zoo --owner me --dry-run
-hgzoo publish-zoo --owner me hg2_tiny.lsp hg8_original.princeton_mpii"""
+hgzoo publish-zoo --owner me hg2_tiny.people hg8_original.princeton_mpii"""
 
 
 def add_commands(commands: Any) -> None:

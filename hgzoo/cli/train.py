@@ -17,11 +17,11 @@ from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
+    from hgzoo.config import Options
     from hgzoo.data import Dataset, Sample
     from hgzoo.engine import Report
     from hgzoo.oks import Precision
     from hgzoo.results import Results
-    from hgzoo.run import Options
     from hgzoo.skeletons import Skeleton
 
 TRAIN = """\
@@ -152,7 +152,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     results = collect(options.dataset, everybody, people, report.predicted, report.scores)
     if export:
         export.write(Path(options.export), results)
-    print_report(report)
+    print_reports({options.dataset: report})
     found = _precision(dataset, results, people, Path(options.data))
     if found:
         print(f"\n{precision_table(found)}")
@@ -165,7 +165,10 @@ def _evaluate(options: argparse.Namespace) -> int:
             "flip": config.flip,
             "decoder": options.decoder or model.output.decoder,
             **asdict(report.score),
-            **{n: getattr(report, n) for n in ("stacks", "limbs", "company", "annotated")},
+            **{
+                n: getattr(report, n)
+                for n in ("stacks", "limbs", "sources", "company", "annotated")
+            },
             **({"oks": asdict(found)} if found else {}),
         }
         write_text(Path(options.json), json.dumps(table, indent=2))
@@ -212,7 +215,7 @@ def _usable(name: str, everybody: Sequence[Sample]) -> list[Sample]:
 
 def machine(options: argparse.Namespace) -> Options:
     """Return what belongs to the machine, as a command was told that trains or judges."""
-    from hgzoo.run import Options
+    from hgzoo.config import Options
 
     return Options(
         precision=options.precision,
@@ -233,26 +236,37 @@ def finished(reports: Mapping[str, Report] | None, hint: str) -> int:
     if reports is None:
         return 130
     if processes.is_first():
-        for name, report in reports.items():
-            print(f"{name}:")
-            print_report(report)
-            print()
+        print_reports(reports)
         print(hint, file=sys.stderr)
     return 0
 
 
-def print_report(report: Report) -> None:
-    """Print every figure of a report."""
-    print(score_table(report.score))
+def print_reports(reports: Mapping[str, Report]) -> None:
+    """Print every figure of each held-out set."""
+    for place, (name, report) in enumerate(reports.items()):
+        print(f"{chr(10) if place else ''}{name}: {_table(report)}")
+
+
+def _table(report: Report) -> str:
+    """Return every figure of a report, as lines."""
+    lines = [score_table(report.score)]
+    if report.sources:
+        rows = next(iter(report.sources.values()))
+        width = max(map(len, report.sources))
+        lines.append(f"\n{'by source':<{width + 2}}" + "".join(f"{row:>10}" for row in rows))
+        for name, figures in report.sources.items():
+            first, *others = figures.values()
+            numbers = "".join(f"{value:>10.2f}" for value in others)
+            lines.append(f"  {name:<{width}}{first:>10.0f}{numbers}")
     for title, figures in (
         ("pooled mean after each stack", {f"stack {n}": v for n, v in enumerate(report.stacks, 1)}),
         ("pooled mean by company", report.company),
         ("told annotated from not annotated, average precision", report.annotated),
     ):
         if figures:
-            print(f"\n{title}")
-            for name, value in figures.items():
-                print(f"  {name:<24} {value:6.2f}")
-    print(f"\nplain mean of the rows      {report.mean:6.2f}")
+            lines.append(f"\n{title}")
+            lines += [f"  {name:<24} {value:6.2f}" for name, value in figures.items()]
+    lines.append(f"\nplain mean of the rows      {report.mean:6.2f}")
     if math.isfinite(report.limbs):
-        print(f"12 limb joints, pooled      {report.limbs:6.2f}")
+        lines.append(f"12 limb joints, pooled      {report.limbs:6.2f}")
+    return "\n".join(lines)

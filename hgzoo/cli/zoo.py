@@ -20,7 +20,7 @@ def add_commands(commands: Any) -> None:
     add("filter", nargs="?", default="*", help="wildcard for names")
     add("--pretrained", action="store_true", help="only variants that have weights")
     add("--markdown", action="store_true", help="as a Markdown table")
-    examples = "hgzoo info hg8\nhgzoo info my/own.toml\nhgzoo info hg2_tiny.lsp --card"
+    examples = "hgzoo info hg8\nhgzoo info my/own.toml\nhgzoo info hg2_tiny.people --card"
     text = "print all that a variant's recipe says, as JSON"
     add = command(commands, "info", _info, text, examples=examples).add_argument
     add("model", help="a variant, the name of weights, or the path of a recipe")

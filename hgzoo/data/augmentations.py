@@ -148,7 +148,8 @@ def paste(
     weight = _round(outline, crop.size, NEIGHBOR_MARGIN * _extent(outline))
     height, width = picture.shape[:2]
     ends = np.rint(crop.to_crop(corners((0.0, 0.0, float(width), float(height)))))
-    weight *= cv2.fillConvexPoly(np.zeros(crop.size, np.uint8), ends.astype(np.int32), 1)
+    covered = cv2.fillConvexPoly(np.zeros(crop.size, np.uint8), ends.astype(np.int32), 1)
+    weight *= cv2.erode(covered, np.ones((3, 3), np.uint8))  # warped edges mix with black
     if front is not None:
         weight *= 1.0 - _round(front, crop.size, FRONT_MARGIN * _extent(front))
     mixed = image + weight[..., None] * (crop.warp(picture).astype(np.float32) - image)

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgzoo.data.arrays import UNREADABLE
+from hgzoo.data.references import torso_size
 from hgzoo.data.samples import Sample, sample_from_keypoints
 from hgzoo.errors import DataError, require
-from hgzoo.metrics import torso_size
 from hgzoo.skeletons import SKELETONS
 
 TORSO = tuple(SKELETONS["lsp"].keypoints.index(name) for name in ("left_shoulder", "right_hip"))

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from hgzoo.data.arrays import read_arrays
 from hgzoo.data.h5 import from_1_based
+from hgzoo.data.references import head_size
 from hgzoo.data.samples import Sample
 from hgzoo.errors import DataError
-from hgzoo.metrics import head_size
 from hgzoo.skeletons import SKELETONS
 
 CENTER_SHIFT = 15.0

@@ -1,11 +1,11 @@
 """People of everyday photographs, annotated by hand or by another network.
 
 One folder, "people", with `images/` and `people.json` in COCO's format: 17 keypoints, 0-based. Each
-image of the file says who annotated its people: "by hand", or "MoveNet". A distance is judged by
-the torso, as in LSP.
+image of the file says where it comes from, and who annotated its people: "by hand", or "MoveNet". A
+distance is judged by the torso, as in LSP.
 
-`people_held_out.json` names the images that nothing is trained on. Images of one scene are near
-copies of each other, and all of them are on one side.
+`people_held_out.json` names the images that people are judged by, chosen so that all near copies of
+an image are on one side, and those left out of both parts for they may show a held-out scene.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from hgzoo.data.coco import read_coco
+from hgzoo.data.references import torso_size
 from hgzoo.data.samples import Sample
 from hgzoo.errors import DataError
-from hgzoo.metrics import torso_size
 from hgzoo.skeletons import SKELETONS
 
 Labels = Literal["by hand", "MoveNet"]
@@ -87,10 +87,7 @@ def held_out() -> frozenset[str]:
 
 @cache
 def never_trained_on() -> frozenset[str]:
-    """Return the names of the held-out images and of near copies of held-out images.
-
-    Copies of LSP 801 to 1000, LSPET 9701 to 10000 and COCO are among them.
-    """
+    """Return the names of the held-out images, and of those that may show a held-out scene."""
     return held_out() | frozenset(_split()["left_out"])
 
 
@@ -136,9 +133,11 @@ def read_people(root: Path, labels: Labels) -> list[Sample]:
     samples, skeleton = read_coco(path, path.parent / "images")
     if skeleton is not SKELETONS["coco"]:
         raise DataError(f"{path} should have COCO's 17 keypoints, has {skeleton.keypoints}")
-    names = _images(path, labels)
+    sources = _sources(path, labels)
     return [
-        replace(sample, reference=_torso(sample)) for sample in samples if sample.path.name in names
+        replace(sample, reference=_torso(sample), source=sources[sample.path.name])
+        for sample in samples
+        if sample.path.name in sources
     ]
 
 
@@ -147,8 +146,8 @@ def people_annotations(root: Path) -> Path:
     return root / "people" / "people.json"
 
 
-def _images(path: Path, labels: Labels) -> set[str]:
-    """Return the names of the images whose people are annotated one way."""
+def _sources(path: Path, labels: Labels) -> dict[str, str]:
+    """Return where each image comes from whose people are annotated one way, by its name."""
     content = json.loads(path.read_text(encoding="utf-8"))
     for image in content["images"]:
         if image.get("labels") not in get_args(Labels):
@@ -156,7 +155,11 @@ def _images(path: Path, labels: Labels) -> set[str]:
                 f"{path}: labels of image {image['id']} should be one of "
                 f"{', '.join(map(repr, get_args(Labels)))}, not {image.get('labels')!r}"
             )
-    return {image["file_name"] for image in content["images"] if image["labels"] == labels}
+    return {
+        image["file_name"]: str(image.get("source", ""))
+        for image in content["images"]
+        if image["labels"] == labels
+    }
 
 
 def _torso(sample: Sample) -> float:

@@ -35,6 +35,8 @@ class Sample:
             annotated, is unknown.
         background: Nobody is in the picture: its heatmaps should be empty.
         weight: How much the labels count in the loss; 0 and more.
+        source: Where the picture comes from, for a set that is put together from several; "" where
+            nobody says.
         picture_id: The dataset's own number of the picture (COCO's image id; the place in MPII's
             and FLIC's list, from 0), -1 where it has none.
         person_id: The dataset's own number of the person (COCO's annotation id; the place among
@@ -53,6 +55,7 @@ class Sample:
     incomplete: bool = False
     background: bool = False
     weight: float = 1.0
+    source: str = ""
     picture_id: int = -1
     person_id: int = -1
 

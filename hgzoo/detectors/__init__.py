@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hgzoo.detectors.faster_rcnn import torchvision_people
+from hgzoo.detectors.faster_rcnn import check_torchvision, torchvision_people
 from hgzoo.detectors.finder import Candidate, Finder, finder_for
-from hgzoo.detectors.merging import SAME, distinct, sigmas_for
+from hgzoo.detectors.merging import SAME, distinct
 from hgzoo.detectors.search import Search, Sight
 from hgzoo.detectors.sliding import whole, windows
 from hgzoo.errors import UnknownNameError
@@ -30,6 +30,33 @@ DETECTORS: dict[str, Callable[[Reader], Detector]] = {
     "torchvision": lambda reader: torchvision_people(),
 }
 """Every built-in detector by name: given what asks the keypoint network, each makes a detector."""
+
+
+def check(detector: str | Detector) -> None:
+    """Refuse a detector that cannot be made, as far as that is known without loading anything.
+
+    Args:
+        detector: A key of `DETECTORS`, or a callable from picture to boxes.
+
+    Raises:
+        UnknownNameError: There is no such detector.
+        MissingExtraError: It needs a package that is not installed.
+
+    Examples:
+        >>> from hgzoo.detectors import check, whole
+        >>> check("finder")
+        >>> check(whole)
+        >>> check("windows")
+        Traceback (most recent call last):
+            ...
+        hgzoo.errors.UnknownNameError: unknown detector 'windows'; did you mean finder, ...
+    """
+    if not isinstance(detector, str):
+        return
+    if detector not in DETECTORS:
+        raise UnknownNameError("detector", detector, DETECTORS)
+    if detector == "torchvision":
+        check_torchvision()
 
 
 def make(detector: str | Detector, reader: Reader) -> Detector:
@@ -57,10 +84,9 @@ def make(detector: str | Detector, reader: Reader) -> Detector:
             ...
         hgzoo.errors.UnknownNameError: unknown detector 'windows'; did you mean finder, ...
     """
+    check(detector)
     if not isinstance(detector, str):
         return detector
-    if detector not in DETECTORS:
-        raise UnknownNameError("detector", detector, DETECTORS)
     return DETECTORS[detector](reader)
 
 
@@ -72,10 +98,10 @@ __all__ = [
     "Finder",
     "Search",
     "Sight",
+    "check",
     "distinct",
     "finder_for",
     "make",
-    "sigmas_for",
     "torchvision_people",
     "whole",
     "windows",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pickle import UnpicklingError
 
 from hgzoo.errors import MissingExtraError, WeightsError
@@ -11,6 +12,21 @@ from hgzoo.pictures import RGB
 
 PERSON_SCORE = 0.5
 """Smallest score of a person that torchvision's detector tells."""
+
+MISSING = (
+    "this detector needs torchvision, which is not installed: pip install torchvision; "
+    'or take the detector "search", which needs nothing more'
+)
+
+
+def check_torchvision() -> None:
+    """Refuse where torchvision is not installed, without importing it.
+
+    Raises:
+        MissingExtraError: It is not.
+    """
+    if find_spec("torchvision") is None:
+        raise MissingExtraError(MISSING)
 
 
 def torchvision_people(*, threshold: float = PERSON_SCORE) -> Callable[[RGB], list[Box]]:
@@ -30,10 +46,7 @@ def torchvision_people(*, threshold: float = PERSON_SCORE) -> Callable[[RGB], li
         import torch
         from torchvision.models import detection
     except ImportError as error:
-        raise MissingExtraError(
-            "this detector needs torchvision, which is not installed: pip install torchvision; "
-            'or take the detector "search", which needs nothing more'
-        ) from error
+        raise MissingExtraError(MISSING) from error
     weights = detection.FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.DEFAULT
     try:
         network = detection.fasterrcnn_mobilenet_v3_large_320_fpn(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hgzoo.detectors.merging import distinct, sigmas_for
+from hgzoo.detectors.merging import distinct
 from hgzoo.detectors.search import Sight, look, window_round
 from hgzoo.detectors.sliding import windows
 from hgzoo.geometry import Box, Crop, box_around, halfway, heatmap_to_crop, overlap
@@ -168,7 +168,7 @@ class Finder:
             for one, sight in zip(candidates, look(self.keypoints, picture, shown), strict=True)
         ]
         ranked = sorted(seen, key=lambda sight: -sight.score)
-        kept = distinct(ranked, sigmas=sigmas_for(self.keypoints.skeleton))
+        kept = distinct(ranked, sigmas=self.keypoints.skeleton.sigmas)
         return [one for n, one in enumerate(kept) if n < 1 or one.score >= self.threshold]
 
     def _settled(self, picture: RGB, box: Box) -> Box:

@@ -8,9 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hgzoo.geometry import Box
-from hgzoo.metrics import COCO_SIGMAS, USUAL_SIGMA, similarity
-from hgzoo.skeletons import SKELETONS, Skeleton
+from hgzoo.geometry import Box, similarity
 
 SAME = 0.3
 """Two poses in one picture that are so similar (OKS) are taken for one person's."""
@@ -44,7 +42,7 @@ def distinct(found: Sequence[Found], *, sigmas: Sequence[float], same: float = S
         >>> from dataclasses import replace
         >>> import numpy as np
         >>> from hgzoo import SKELETONS, Pose
-        >>> from hgzoo.detectors import distinct, sigmas_for
+        >>> from hgzoo.detectors import distinct
         >>> lsp = SKELETONS["lsp"]
         >>> one = Pose(
         ...     keypoints=np.zeros((14, 2)),
@@ -54,7 +52,7 @@ def distinct(found: Sequence[Found], *, sigmas: Sequence[float], same: float = S
         ...     skeleton=lsp,
         ... )
         >>> far = replace(one, keypoints=one.keypoints + 50.0)
-        >>> len(distinct([one, one, far], sigmas=sigmas_for(lsp)))
+        >>> len(distinct([one, one, far], sigmas=lsp.sigmas))
         2
     """
     kept: list[Found] = []
@@ -68,20 +66,3 @@ def _similarity(one: Found, other: Found, sigmas: Sequence[float]) -> float:
     x0, y0, x1, y1 = other.box
     area = (x1 - x0) * (y1 - y0)
     return similarity(one.keypoints, other.keypoints, area=area, sigmas=sigmas)
-
-
-def sigmas_for(skeleton: Skeleton) -> tuple[float, ...]:
-    """Return how far each keypoint may lie off, over the root of the area, [K].
-
-    Those of COCO's keypoints are COCO's, where a skeleton begins with them, in their order.
-
-    Examples:
-        >>> from hgzoo import SKELETONS
-        >>> from hgzoo.detectors import sigmas_for
-        >>> sigmas_for(SKELETONS["coco"])[:3], sigmas_for(SKELETONS["lsp"])[:3]
-        ((0.026, 0.025, 0.025), (0.05, 0.05, 0.05))
-    """
-    coco = SKELETONS["coco"]
-    begins = skeleton.keypoints[: coco.num_keypoints] == coco.keypoints
-    known = COCO_SIGMAS if begins else ()
-    return (*known, *(USUAL_SIGMA,) * (skeleton.num_keypoints - len(known)))

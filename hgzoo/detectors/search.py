@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hgzoo.config import InputSpec
-from hgzoo.detectors.merging import SAME, distinct, sigmas_for
+from hgzoo.detectors.merging import SAME, distinct
 from hgzoo.detectors.sliding import whole, windows
 from hgzoo.geometry import Box, Crop, box_around, overlap
 from hgzoo.pictures import RGB
@@ -131,5 +131,5 @@ class Search:
     def _people(self, seen: Sequence[Sight], *, at_least: int) -> list[Sight]:
         """Keep the best, and all that score well; one sight a person."""
         ranked = sorted(seen, key=lambda sight: -sight.score)
-        kept = distinct(ranked, sigmas=sigmas_for(self.reader.skeleton), same=self.same)
+        kept = distinct(ranked, sigmas=self.reader.skeleton.sigmas, same=self.same)
         return [one for n, one in enumerate(kept) if n < at_least or one.score >= self.threshold]

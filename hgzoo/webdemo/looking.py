@@ -85,6 +85,7 @@ def look(
         "boxes": None if box is None else [list(box)],
         "threshold": THRESHOLD,
         "smooth": False,
+        "skeleton": None,
     }
     poses = [records.rounded(pose) for pose in poses]
     return Seen(

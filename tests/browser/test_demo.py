@@ -185,7 +185,7 @@ def test_one_keypoint_can_be_chosen(page: Page) -> None:
 
 
 def test_another_network_and_decoder_can_be_chosen(page: Page) -> None:
-    page.choose("network", "hg1_nano.lsp")
+    page.choose("network", "hg1_nano.people")
     page.choose("decoder", "argmax")
     page.find()
     page.browser.wait("document.querySelector('#caption').innerText.startsWith('The last')")
