@@ -61,6 +61,16 @@ def box_points(box: Box) -> NDArray[np.float64]:
     return np.array([(x, y), (x0 - 0.5, y), (x, y0 - 0.5), (x1 - 0.5, y), (x, y1 - 0.5)])
 
 
+def box_between(points: NDArray[np.float64]) -> Box:
+    """Return the box of the points that `box_points` gives: edges, image pixels."""
+    return (
+        float(points[1, 0] + 0.5),
+        float(points[2, 1] + 0.5),
+        float(points[3, 0] + 0.5),
+        float(points[4, 1] + 0.5),
+    )
+
+
 def body_box(sample: Sample) -> Box:
     """Return the body's box of somebody with LSP's joints: edges, image pixels."""
     seen = sample.keypoints[sample.visible] + 0.5
@@ -187,7 +197,9 @@ def backgrounds_train(root: Path) -> list[Sample]:
     Raises:
         DataError: There are none.
     """
-    return [window for path in background_paths(root) if trained_on(path) for window in _windows(path)]
+    return [
+        window for path in background_paths(root) if trained_on(path) for window in _windows(path)
+    ]
 
 
 def background_paths(root: Path) -> list[Path]:
@@ -208,9 +220,7 @@ def _windows(path: Path) -> list[Sample]:
     height, width = size_of(path)
     whole, part = (max(height, width) * share for share in BACKGROUND_PARTS)
     corners = [
-        (x, y, part)
-        for y in (part / 2, height - part / 2)
-        for x in (part / 2, width - part / 2)
+        (x, y, part) for y in (part / 2, height - part / 2) for x in (part / 2, width - part / 2)
     ]
     number = SKELETONS["box"].num_keypoints
     nowhere, nothing = np.zeros((number, 2)), np.zeros(number, bool)

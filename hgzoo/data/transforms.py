@@ -197,9 +197,7 @@ class Crops(Dataset[Item]):
                 known[y0:y1, x0:x1] = True
         return known
 
-    def _kept(
-        self, sample: Sample, crop: Crop, random: np.random.Generator
-    ) -> NDArray[np.bool_]:
+    def _kept(self, sample: Sample, crop: Crop, random: np.random.Generator) -> NDArray[np.bool_]:
         """Cut a picture at random round its people; tell what a crop shows of the piece.
 
         Args:
