@@ -94,8 +94,8 @@ def matches(boxes: Sequence[Box], truth: Sequence[Box]) -> set[int]:
 
     Examples:
         >>> from hgzoo.benchmark.people import matches
-        >>> people = [(0.0, 0.0, 10.0, 10.0), (20.0, 0.0, 30.0, 10.0)]
-        >>> matches([(0.0, 0.0, 10.0, 8.0), (0.0, 0.0, 10.0, 10.0), (27.0, 0.0, 40.0, 10.0)], people)
+        >>> people = [(0, 0, 10, 10), (20, 0, 30, 10)]
+        >>> matches([(0, 0, 10, 8), (0, 0, 10, 10), (27, 0, 40, 10)], people)
         {0}
     """
     found: set[int] = set()

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_cleaned_train
 from hgzoo.data.coco import read_annotations
+from hgzoo.data.lsp import lsp_train, lsp_validation, lspet_cleaned_train
 from hgzoo.data.people import held_out, never_trained_on, people_annotations, read_people
 from hgzoo.data.samples import Sample
 from hgzoo.errors import DataError
@@ -25,7 +25,7 @@ from hgzoo.pictures import size_of
 from hgzoo.skeletons import SKELETONS
 
 LEAST_JOINTS = 10
-"""People with fewer labeled joints are left out of LSP and LSPET: nobody knows how far they reach."""
+"""People of LSP and LSPET with fewer joints are left out: nobody knows how far they reach."""
 
 BODY_MARGIN = 0.08
 """How far the body reaches beyond its joints, of their longer side: to the left, to the right and

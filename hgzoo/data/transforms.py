@@ -34,7 +34,7 @@ CORNER = 0.35
 """How much of a picture's shorter side a piece of its corner takes; of backgrounds, at least."""
 
 FAR = -1e4
-"""Coordinates of somebody who is not there, crop pixels: no Gaussian reaches a heatmap from there."""
+"""Coordinates of somebody who is not there, crop pixels: no Gaussian reaches from there."""
 
 KNOWN_MARGIN = 0.1
 """How far round an annotated person it is known that nobody else is, of the longer side."""
