@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -20,6 +21,9 @@ HeatmapLoss = Callable[[Tensor, Tensor], Tensor]
 """Compares heatmaps and target, both [B, K, H, W]; returns [B, K]."""
 
 SMALLEST = 1e-10
+
+EMPTY: dict[HeatmapKind, float] = {"heights": 0.0, "log_odds": -40.0}
+"""What a heatmap holds where it is empty: the loss against an empty target is 0 there."""
 
 
 def mse(heatmaps: Tensor, target: Tensor) -> Tensor:
@@ -122,6 +126,7 @@ def stacked(
     loss: Loss,
     weight: Tensor | None = None,
     unlabeled: str = "ignore",
+    known: Tensor | None = None,
     hard_keypoints: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Add the losses of all stacks against one target.
@@ -138,6 +143,8 @@ def stacked(
         weight: How much the keypoints of each picture count, [B], 0 and more; None for 1.
         unlabeled: "ignore" leaves keypoints that are not visible out; "zero" asks them for an
             empty heatmap, the paper's rule.
+        known: Where "zero" may ask for empty heatmaps, [B, H, W] bool; None for everywhere.
+            Elsewhere nothing is asked.
         hard_keypoints: Count only so many keypoints of largest loss in each picture; 0 for all.
 
     Returns:
@@ -160,13 +167,17 @@ def stacked(
     """
     counts = visible.float()
     if unlabeled == "zero":
-        if loss.trains == "logits":
+        if loss.trains not in EMPTY:
             raise ConfigError(
                 'unlabeled = "zero" needs heatmaps that can be empty; use loss = "mse", or '
                 'unlabeled = "ignore"'
             )
         target = target * counts[..., None, None]
         counts = counts.new_ones(counts.shape)
+        if known is not None:
+            known = known[:, None]
+            target = target * known
+            heatmaps = [torch.where(known, stack, EMPTY[loss.trains]) for stack in heatmaps]
     each = [loss.compare(stack, target) * counts for stack in heatmaps]
     number = counts.sum(1)  # [B]
     if hard_keypoints:  # online hard keypoint mining

@@ -33,7 +33,7 @@ from hgzoo.losses import LOSSES, stacked
 from hgzoo.model import StackedHourglass
 from hgzoo.optimization import make_ema, make_optimizer
 from hgzoo.synchronization import synchronize_batch_norms
-from hgzoo.targets import TARGETS
+from hgzoo.targets import TARGETS, with_company
 
 logger = logging.getLogger(__name__)
 
@@ -152,14 +152,22 @@ class Run:
         config, spec = self.config, self.model.input
         with autocast(batch.images.device, self.options.precision):
             heatmaps = self.wrapped(prepare(batch.images, spec))
-        xy = crop_to_heatmap(batch.keypoints, spec.heatmap_stride)
+        target, visible = with_company(
+            TARGETS[config.target],
+            crop_to_heatmap(batch.keypoints, spec.heatmap_stride),
+            batch.visible,
+            crop_to_heatmap(batch.company, spec.heatmap_stride),
+            spec.heatmap_size,
+            config.sigma,
+        )
         own, number = stacked(
             heatmaps,
-            TARGETS[config.target](xy, spec.heatmap_size, config.sigma),
-            batch.visible,
+            target,
+            visible,
             loss=LOSSES[config.loss],
             weight=batch.weight,
             unlabeled=config.unlabeled,
+            known=batch.known,
             hard_keypoints=config.hard_keypoints,
         )
         total, number = processes.summed(torch.stack([own.detach(), number]))

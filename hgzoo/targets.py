@@ -72,6 +72,47 @@ def gaussian_rounded(xy: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
     return gaussian(center, size, sigma) * (near_y[..., :, None] & near_x[..., None, :])
 
 
+def with_company(
+    draw: DrawTarget,
+    xy: Tensor,
+    visible: Tensor,
+    company: Tensor,
+    size: tuple[int, int],
+    sigma: float,
+) -> tuple[Tensor, Tensor]:
+    """Draw a person and those beside: each pixel takes the highest of their heights.
+
+    Args:
+        draw: An entry of `TARGETS`.
+        xy: The person's keypoints (x, y), [B, K, 2], heatmap pixels.
+        visible: Which of them are drawn, [B, K] bool.
+        company: Those of N others, [B, N, K, 2], heatmap pixels; far outside where there is none.
+        size: (height, width) of the heatmaps.
+        sigma: As for `gaussian`.
+
+    Returns:
+        Two tensors:
+
+        - target: [B, K, H, W], 0..1.
+        - visible: Which heatmaps show anybody's keypoint, [B, K] bool.
+
+    Examples:
+        >>> import torch
+        >>> from hgzoo.targets import gaussian, with_company
+        >>> one, other = torch.tensor([[[0.0, 0.0]]]), torch.tensor([[[[3.0, 0.0]]]])
+        >>> seen = torch.tensor([[True]])
+        >>> target, _ = with_company(gaussian, one, seen, other, size=(1, 4), sigma=1.0)
+        >>> [round(height, 3) for height in target.flatten().tolist()]
+        [1.0, 0.607, 0.607, 1.0]
+    """
+    target = draw(xy, size, sigma)
+    if not company.shape[1]:
+        return target, visible
+    others = draw(company.flatten(0, 1), size, sigma).unflatten(0, company.shape[:2]).amax(1)
+    target = torch.maximum(target * visible[..., None, None], others)
+    return target, visible | (others.amax((2, 3)) > 0)
+
+
 TARGETS: dict[str, DrawTarget] = {"gaussian": gaussian, "gaussian_rounded": gaussian_rounded}
 """Every way of drawing a target by name."""
 

@@ -6,6 +6,7 @@ python -m docs.make.boxes     draws docs/images/boxes.png
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,8 +15,8 @@ from PIL import Image
 import hgzoo
 from docs.make.pages import ROOT, Make
 from hgzoo import visualize
-from hgzoo.benchmark import WayFound
-from hgzoo.cli.benchmark import search_table
+from hgzoo.benchmark import PeopleFound, WayFound
+from hgzoo.cli.benchmark import found_table, search_table
 from hgzoo.detectors import Finder
 from hgzoo.files import atomic
 from hgzoo.geometry import Crop
@@ -28,13 +29,24 @@ SEARCH = "docs/results/search.json"
 
 def table() -> str:
     """Return the table that the command printed."""
-    rows = json.loads((ROOT / SEARCH).read_text(encoding="utf-8"))
-    return search_table([WayFound(**row) for row in rows])
+    return search_table([WayFound(**row) for row in _rows("boxes")])
+
+
+def found() -> str:
+    """Return the other table that the command printed: whom each way finds."""
+    return found_table([PeopleFound(**row) for row in _rows("found")])
+
+
+def _rows(part: str) -> list[dict[str, Any]]:
+    return json.loads((ROOT / SEARCH).read_text(encoding="utf-8"))[part]  # type: ignore[no-any-return]
 
 
 WHOLE: dict[str, Make] = {}
 
-PARTS: dict[tuple[str, str], Make] = {("docs/boxes.md", "search"): table}
+PARTS: dict[tuple[str, str], Make] = {
+    ("docs/boxes.md", "search"): table,
+    ("docs/boxes.md", "found"): found,
+}
 
 
 def scene() -> RGB:

@@ -17,6 +17,7 @@ from hgzoo.benchmark.networks import (
     speeds,
     ways,
 )
+from hgzoo.benchmark.people import PeopleFound, empty_rooms, everyday, find_people
 from hgzoo.benchmark.search import (
     LOOKING,
     NEAREST,
@@ -27,6 +28,7 @@ from hgzoo.benchmark.search import (
     compare_boxes,
     in_scenes,
     judged,
+    lsp_columns,
 )
 from hgzoo.benchmark.startup import IMPORT, Start, start_commands, start_seconds
 from hgzoo.benchmark.steps import (
@@ -77,6 +79,7 @@ __all__ = [
     "HasSeconds",
     "Loading",
     "Made",
+    "PeopleFound",
     "Product",
     "Setup",
     "Speed",
@@ -95,6 +98,9 @@ __all__ = [
     "conditions",
     "decoder_errors",
     "demo_crops",
+    "empty_rooms",
+    "everyday",
+    "find_people",
     "has_lsp_keypoints",
     "in_scenes",
     "in_turns",
@@ -102,6 +108,7 @@ __all__ = [
     "keeping_process",
     "live_bytes",
     "loading_speeds",
+    "lsp_columns",
     "make",
     "multiplications",
     "random_model",

@@ -18,7 +18,7 @@ from hgzoo.benchmark.counting import multiplications
 from hgzoo.config import InputSpec, ModelConfig
 from hgzoo.data import Sample, usable
 from hgzoo.detectors import Finder
-from hgzoo.errors import DataError
+from hgzoo.errors import ConfigError, DataError
 from hgzoo.geometry import Box, Crop, overlap, tight_box
 from hgzoo.inference import NetworkReader
 from hgzoo.lean import LeanHourglass
@@ -26,7 +26,7 @@ from hgzoo.metrics import grouped, pck
 from hgzoo.model import StackedHourglass
 from hgzoo.pictures import RGB, load
 from hgzoo.predict import Predictor
-from hgzoo.skeletons import SKELETONS, Pose
+from hgzoo.skeletons import SKELETONS, Pose, matching
 
 THRESHOLD = 0.2
 """Of the torso's length: the PCK that is told."""
@@ -107,6 +107,7 @@ def compare_boxes(
     Returns:
         A row each for `TRUE`, `WHOLE`, and every one of `LOOKING` without and with `NEAREST`.
     """
+    columns = lsp_columns(model)
     answers: dict[str, list[_Answer]] = {}
     people: list[Sample] = []
     ways = {way: Predictor(model, detector=way) for way in ("whole", *LOOKING)}
@@ -125,12 +126,24 @@ def compare_boxes(
                 begin = time.perf_counter()
                 poses: list[Pose] = predictor(picture, boxes=boxes)  # type: ignore[assignment]
                 cost = sum(passed), time.perf_counter() - begin
-                first = _answer(poses[:1], truth, len(poses), *cost)
+                first = _answer(poses[:1], columns, truth, len(poses), *cost)
                 answers.setdefault(way, []).append(first)
                 if way in LOOKING:
-                    nearest = _answer(poses, truth, len(poses), *cost)
+                    nearest = _answer(poses, columns, truth, len(poses), *cost)
                     answers.setdefault(way + NEAREST, []).append(nearest)
     return [_row(way, given, people, pictures) for way, given in answers.items()]
+
+
+def lsp_columns(model: StackedHourglass) -> list[int]:
+    """Return for each of LSP's keypoints its index among the network's.
+
+    Raises:
+        ConfigError: The network lacks one.
+    """
+    columns = matching(model.output.skeleton_for(model.config.num_keypoints), SKELETONS["lsp"])
+    if min(columns) < 0:
+        raise ConfigError("the network does not find LSP's keypoints; hg2_tiny does")
+    return columns
 
 
 def _costs(model: StackedHourglass, predictor: Predictor) -> dict[nn.Module, float]:
@@ -173,12 +186,20 @@ def _counted(costs: Mapping[nn.Module, float]) -> Iterator[list[float]]:
 
 
 def _answer(
-    poses: Sequence[Pose], truth: Box, count: int, forwards: float, seconds: float
+    poses: Sequence[Pose],
+    columns: Sequence[int],
+    truth: Box,
+    count: int,
+    forwards: float,
+    seconds: float,
 ) -> _Answer:
-    pose = max(poses, key=lambda one: overlap(one.box, truth))
+    """Take the pose nearest to the truth; where nobody was found, every keypoint is wrong."""
+    shares = [overlap(pose.box, truth) for pose in poses]
+    share = max(shares, default=0.0)
+    nowhere = np.full((len(columns), 2), np.inf)
     return _Answer(
-        keypoints=pose.keypoints,
-        overlap=overlap(pose.box, truth),
+        keypoints=poses[shares.index(share)].keypoints[columns] if poses else nowhere,
+        overlap=share,
         poses=count,
         forwards=forwards,
         seconds=seconds,

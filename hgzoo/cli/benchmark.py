@@ -17,8 +17,9 @@ from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
-    from hgzoo.benchmark import Loading, Step, WayFound
+    from hgzoo.benchmark import Loading, PeopleFound, Step, WayFound
     from hgzoo.config import Recipe
+    from hgzoo.model import StackedHourglass
 
 DECODERS_HEAD = """\
 | heatmaps | decoder | bias x | bias y | mean error | largest error | score |
@@ -35,6 +36,10 @@ MEMORY_HEAD = """\
 SEARCH_HEAD = """\
 | pictures | boxes | people | PCK@0.2 | loss | boxes found | poses | forwards | seconds |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+
+FOUND_HEAD = """\
+| images | number | boxes | people | found | boxes an image | false | without a box |
+| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"""
 
 LOADING_HEAD = """\
 | workers | pictures read a second | times the fastest step | training waits |
@@ -80,7 +85,7 @@ def add_commands(commands: Any) -> None:
     text = "keypoints without boxes: true boxes, whole pictures and the search side by side"
     parser = command(parts, "search", _search, text, examples=SEARCH)
     add = parser.add_argument
-    add("--data", required=True, metavar="DIR", help="the folder that holds lsp and lspet")
+    add("--data", required=True, metavar="DIR", help="holds lsp, lspet, people, background")
     add("--model", default="hg2_tiny", help="weights with LSP's keypoints (%(default)s)")
     add("--pictures", type=int, metavar="N", help="only the first so many of each set")
     add("--json", metavar="FILE", help="write the figures there")
@@ -231,17 +236,15 @@ def loading_table(loading: Sequence[Loading], steps: Sequence[Step]) -> str:
 
 
 def _search(options: argparse.Namespace) -> int:
-    from hgzoo.benchmark import as_they_are, compare_boxes, in_scenes, judged
+    from hgzoo.benchmark import as_they_are, compare_boxes, in_scenes, judged, lsp_columns
     from hgzoo.data.lsp import lsp_validation, lspet_held_out
     from hgzoo.factory import load_model
     from hgzoo.progress import bar
-    from hgzoo.skeletons import SKELETONS
 
     if options.pictures is not None and options.pictures < 1:
         raise ConfigError(f"--pictures must be at least 1, got {options.pictures}")
     model = load_model(options.model).eval()
-    if model.output.skeleton_for(model.config.num_keypoints) != SKELETONS["lsp"]:
-        raise ConfigError(f"{options.model} does not find LSP's keypoints; hg2_tiny does")
+    lsp_columns(model)
     lspet, lsp = (
         judged(read(Path(options.data)))[: options.pictures]
         for read in (lspet_held_out, lsp_validation)
@@ -251,14 +254,52 @@ def _search(options: argparse.Namespace) -> int:
         "the same, in larger scenes": (lspet, in_scenes),
         "LSP 801 to 1000": (lsp, as_they_are),
     }
+    found = _found(model, options)
+    print(f"{found_table(found)}\n")
     rows: list[WayFound] = []
     for name, (people, show) in sets.items():
         shown = bar(show(people), name, show=not options.quiet, total=len(people), unit="picture")
         rows += compare_boxes(model, shown, pictures=name)
     print(search_table(rows))
     if options.json:
-        write_text(Path(options.json), json.dumps([asdict(row) for row in rows], indent=2))
+        table = {"found": [asdict(row) for row in found], "boxes": [asdict(row) for row in rows]}
+        write_text(Path(options.json), json.dumps(table, indent=2))
     return 0
+
+
+def _found(model: StackedHourglass, options: argparse.Namespace) -> list[PeopleFound]:
+    """Look for people in everyday images and where nobody is, in every way that looks."""
+    from hgzoo.benchmark import LOOKING, empty_rooms, everyday, find_people
+    from hgzoo.predict import Predictor
+    from hgzoo.progress import bar
+
+    root, number = Path(options.data), options.pictures
+    predictor = {way: Predictor(model, detector=way) for way in LOOKING}
+    rows = []
+    for name, read in {
+        "everyday people, by hand": partial(everyday, by_hand=True),
+        "everyday people, MoveNet": partial(everyday, by_hand=False),
+        "nobody": empty_rooms,
+    }.items():
+        for way in LOOKING:
+            paths, crowds = read(root, number=number)
+            shown = bar(
+                crowds, f"{name}, {way}", show=not options.quiet, total=len(paths), unit="picture"
+            )
+            detector = predictor[way].detector
+            rows.append(find_people(detector, shown, images=name, way=way))
+    return rows
+
+
+def found_table(rows: Sequence[PeopleFound]) -> str:
+    """Return whom each way finds, and how often nobody, as a Markdown table."""
+    lines = [
+        f"| {row.images} | {row.number} | {row.way} | {row.people} "
+        f"| {speed.NONE if row.found is None else f'{row.found:.1f} %'} | {row.boxes:.2f} "
+        f"| {row.false:.2f} | {row.empty:.0f} % |"
+        for row in rows
+    ]
+    return "\n".join([FOUND_HEAD, *lines])
 
 
 def search_table(rows: Sequence[WayFound]) -> str:

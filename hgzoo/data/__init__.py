@@ -8,7 +8,14 @@ from pathlib import Path
 
 from hgzoo.config import Metric
 from hgzoo.data.batches import EpochBatches
-from hgzoo.data.boxes import lsp_boxes_train, lsp_boxes_validation, lspet_boxes_train
+from hgzoo.data.boxes import (
+    backgrounds_train,
+    lsp_boxes_train,
+    lsp_boxes_validation,
+    lspet_boxes_train,
+    people_boxes_train,
+    people_boxes_validation,
+)
 from hgzoo.data.coco import (
     coco_annotations,
     coco_train,
@@ -61,6 +68,7 @@ class Dataset:
 
 
 DATASETS: dict[str, Dataset] = {
+    "backgrounds": Dataset(skeleton=SKELETONS["box"], train=backgrounds_train),
     "coco": Dataset(
         skeleton=SKELETONS["coco"],
         train=coco_train,
@@ -86,6 +94,13 @@ DATASETS: dict[str, Dataset] = {
         validation=mpii_validation,
         metric="pckh",
         threshold=0.5,
+    ),
+    "people_boxes": Dataset(
+        skeleton=SKELETONS["box"],
+        train=people_boxes_train,
+        validation=people_boxes_validation,
+        threshold=0.1,
+        first_pixel=0,
     ),
     "people_by_hand": Dataset(
         skeleton=SKELETONS["coco"],

@@ -100,7 +100,7 @@ def _split() -> dict[str, list[str]]:
 def _train(root: Path, labels: Labels) -> list[Sample]:
     return [
         sample
-        for sample in _read(root, labels)
+        for sample in read_people(root, labels)
         if sample.path.name not in never_trained_on() and sample.visible.sum() >= LEAST_TRAINED
     ]
 
@@ -108,16 +108,24 @@ def _train(root: Path, labels: Labels) -> list[Sample]:
 def _validation(root: Path, labels: Labels) -> list[Sample]:
     return [
         sample
-        for sample in _read(root, labels)
+        for sample in read_people(root, labels)
         if sample.path.name in held_out()
         and sample.visible.sum() >= LEAST_JUDGED
         and sample.visible[list(TRUNK)].all()
     ]
 
 
-def _read(root: Path, labels: Labels) -> list[Sample]:
-    """Read everybody whose image is annotated one way."""
-    path = root / "people" / "people.json"
+def read_people(root: Path, labels: Labels) -> list[Sample]:
+    """Read everybody whose image is annotated one way, held out or not.
+
+    Args:
+        root: The folder that holds "people".
+        labels: Who annotated the image.
+
+    Raises:
+        DataError: people.json is missing or damaged, or does not say who annotated an image.
+    """
+    path = people_annotations(root)
     if not path.is_file():
         raise DataError(
             f"{path} is missing; give the folder that holds people/people.json and people/images"
@@ -131,6 +139,11 @@ def _read(root: Path, labels: Labels) -> list[Sample]:
         for sample in samples
         if sample.path.name in sources
     ]
+
+
+def people_annotations(root: Path) -> Path:
+    """Find the file of everyday people in the folder that holds "people"."""
+    return root / "people" / "people.json"
 
 
 def _sources(path: Path, labels: Labels) -> dict[str, str]:

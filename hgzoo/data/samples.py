@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,11 @@ class Sample:
             pixels: the head's size (MPII), the torso (LSP, FLIC), the root of the area (COCO); 0
             where it is not known.
         others: People besides this one in the picture, as far as the annotations tell.
+        company: The same keypoints of everybody else in the picture, [N, K, 2], picture pixels, for
+            heatmaps that show everybody; empty where they show one person.
+        incomplete: Not everybody in the picture is annotated: whether anybody is where nobody is
+            annotated, is unknown.
+        background: Nobody is in the picture: its heatmaps should be empty.
         weight: How much the labels count in the loss; 0 and more.
         source: Where the picture comes from, for a set that is put together from several; "" where
             nobody says.
@@ -46,6 +51,9 @@ class Sample:
     hidden: NDArray[np.bool_]
     reference: float = 0.0
     others: int = 0
+    company: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 2)))
+    incomplete: bool = False
+    background: bool = False
     weight: float = 1.0
     source: str = ""
     picture_id: int = -1
@@ -107,8 +115,8 @@ def usable(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
         samples: As a dataset gives them.
 
     Returns:
-        The people whose picture is there and who have a keypoint, and what is wrong with the
-        others, a line each.
+        The people whose picture is there and who have a keypoint, and backgrounds; and what is
+        wrong with the others, a line each.
 
     Examples:
         >>> from pathlib import Path
@@ -124,7 +132,7 @@ def usable(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
     for sample in samples:
         if not there[sample.path]:
             problems.append(f"{sample.path}: the picture is missing")
-        elif not sample.visible.any():
+        elif not (sample.visible.any() or sample.background):
             problems.append(f"{sample.path}: a person without any annotated keypoint")
         elif sample.scale <= 0.0:
             problems.append(f"{sample.path}: a person without extent")

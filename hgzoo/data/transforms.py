@@ -18,13 +18,26 @@ from hgzoo.config import AugmentConfig, InputSpec
 from hgzoo.data.augmentations import half_body, paste, patches, place_beside, plain, whole
 from hgzoo.data.samples import Sample
 from hgzoo.errors import ConfigError
-from hgzoo.geometry import MPII_PERSON_PIXELS, Crop, box_around, flip_keypoints, inside
+from hgzoo.geometry import (
+    MPII_PERSON_PIXELS,
+    Crop,
+    box_around,
+    crop_to_heatmap,
+    flip_keypoints,
+    inside,
+)
 from hgzoo.normalization import LUMA, to_tensor
 from hgzoo.pictures import load, size_of
 from hgzoo.skeletons import Skeleton
 
 CORNER = 0.35
-"""How much of a picture's shorter side a piece of its corner takes."""
+"""How much of a picture's shorter side a piece of its corner takes; of backgrounds, at least."""
+
+FAR = -1e4
+"""Coordinates of somebody who is not there, crop pixels: no Gaussian reaches from there."""
+
+KNOWN_MARGIN = 0.1
+"""How far round an annotated person it is known that nobody else is, of the longer side."""
 
 
 class Batch(NamedTuple):
@@ -36,6 +49,9 @@ class Batch(NamedTuple):
         visible: Annotated, usable and inside the crop, [B, K] bool.
         index: Which samples they are, [B].
         weight: How much their labels count in the loss, [B], float32.
+        company: Keypoints of everybody else in the crop, [B, N, K, 2], crop pixels, float32; `FAR`
+            where there are fewer than N, or outside the crop.
+        known: Heatmap pixels of which it is known whether anybody is there, [B, H, W] bool.
 
     Examples:
         >>> from pathlib import Path
@@ -54,13 +70,24 @@ class Batch(NamedTuple):
     visible: Tensor
     index: Tensor  # type: ignore[assignment]  # tuple has a method of this name
     weight: Tensor
+    company: Tensor
+    known: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the same batch on a device."""
         return Batch(*(part.to(device, non_blocking=True) for part in self))
 
 
-Item = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], int, float]
+class Item(NamedTuple):
+    """One crop, as `Crops` gives it; `Batch` tells of the parts."""
+
+    image: NDArray[np.uint8]  # [H, W, 3]
+    keypoints: NDArray[np.float64]
+    visible: NDArray[np.bool_]
+    index: int
+    weight: float
+    company: NDArray[np.float64]
+    known: NDArray[np.bool_]
 
 
 class Crops(Dataset[Item]):
@@ -85,7 +112,7 @@ class Crops(Dataset[Item]):
         >>> from hgzoo.data import Crops, read_coco
         >>> samples, skeleton = read_coco(Path("my_coco.json"), Path("pictures"))
         >>> crops = Crops(samples, spec=InputSpec(size=(128, 128)), skeleton=skeleton)
-        >>> image, xy, visible, index, weight = crops[0, 3]
+        >>> image, xy, visible, index, weight, *_ = crops[0, 3]
         >>> image.shape, xy.shape, int(visible.sum()), index, weight
         ((128, 128, 3), (17, 2), 16, 3, 1.0)
     """
@@ -106,6 +133,7 @@ class Crops(Dataset[Item]):
         self.augment = augment
         self.seed = seed
         self.neighbors: list[int] = []
+        self.backgrounds = [i for i, sample in enumerate(samples) if sample.background]
         if augment is not None and augment.half_body_prob and not any(self.halves):
             raise ConfigError(
                 "half_body_prob needs keypoints of an upper or a lower half, such as 'left_wrist' "
@@ -119,7 +147,7 @@ class Crops(Dataset[Item]):
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        """Return crop [H, W, 3], keypoints [K, 2] in crop pixels, visible [K], index and weight."""
+        """Return a sample's crop, augmented in its own way at each showing."""
         showing, index = key
         sample = self.samples[index]
         picture = load(sample.path)
@@ -131,9 +159,14 @@ class Crops(Dataset[Item]):
                 sample = half_body(sample, self.halves, random)
             crop = random_crop(sample, self.spec, self.augment, random)
         image, xy, visible = crop.warp(picture), crop.to_crop(sample.keypoints), sample.visible
+        company = crop.to_crop(sample.company.reshape(-1, *sample.keypoints.shape))
+        known = self._known(sample, crop)
         if self.augment is not None:
-            if self.augment.collage_prob and random.random() < self.augment.collage_prob:
-                image = self._collage(image, sample, crop, random)
+            collage = self.augment.collage_prob and random.random() < self.augment.collage_prob
+            if collage and not sample.background:
+                kept = self._kept(sample, crop, random)
+                image = np.where(kept[..., None], image, self._elsewhere(random))
+                known |= ~thinned(kept, self.spec.heatmap_stride)
             if self.augment.neighbor_prob and random.random() < self.augment.neighbor_prob:
                 image = self._beside(image, index, sample, crop, random)
             if self.augment.occlusion_prob and random.random() < self.augment.occlusion_prob:
@@ -142,30 +175,49 @@ class Crops(Dataset[Item]):
                 image = image[:, ::-1]
                 xy = flip_keypoints(xy, width=image.shape[1], flip_index=self.flip_index)
                 visible = visible[self.flip_index]
+                company = company[:, self.flip_index] * (-1, 1) + (image.shape[1] - 1, 0)
+                known = known[:, ::-1]
             image = random_color(image, self.augment, random)
         visible = visible & inside(xy, self.spec.size)
-        return np.ascontiguousarray(image), xy, visible, index, sample.weight
+        company = np.where(inside(company, self.spec.size)[..., None], company, FAR)
+        image, known = np.ascontiguousarray(image), np.ascontiguousarray(known)
+        return Item(image, xy, visible, index, sample.weight, company, known)
 
-    def _collage(
-        self, image: NDArray[np.uint8], sample: Sample, crop: Crop, random: np.random.Generator
-    ) -> NDArray[np.uint8]:
-        """Cut a picture at random round its person, and lay it over a piece of another one.
+    def _known(self, sample: Sample, crop: Crop) -> NDArray[np.bool_]:
+        """Tell which heatmap pixels lie near annotated people, if not everybody is annotated."""
+        known = np.full(self.spec.heatmap_size, not sample.incomplete)
+        if sample.incomplete:
+            for person in (sample.keypoints[sample.visible], *sample.company):
+                xy = crop_to_heatmap(crop.to_crop(person), self.spec.heatmap_stride)
+                margin = KNOWN_MARGIN * np.ptp(xy, axis=0).max()
+                (x0, y0), (x1, y1) = (
+                    np.rint(xy.min(0) - margin).clip(0).astype(int),
+                    np.rint(xy.max(0) + margin + 1).clip(0).astype(int),
+                )
+                known[y0:y1, x0:x1] = True
+        return known
+
+    def _kept(self, sample: Sample, crop: Crop, random: np.random.Generator) -> NDArray[np.bool_]:
+        """Cut a picture at random round its people; tell what a crop shows of the piece.
 
         Args:
-            image: What the crop shows of the picture, [*spec.size, 3].
-            sample: The person.
+            sample: The person, and the company.
             crop: Where the picture lies in it.
             random: Where the numbers come from.
+
+        Returns:
+            [*spec.size].
         """
         cut = np.zeros((*size_of(sample.path), 1), np.uint8)
-        x0, y0, x1, y1 = box_around(sample.keypoints[sample.visible], cut.shape[:2])
+        people = [sample.keypoints[sample.visible], *sample.company]
+        x0, y0, x1, y1 = box_around(np.concatenate(people), (cut.shape[0], cut.shape[1]))
         left, top = (int(random.uniform(0, edge)) for edge in (x0, y0))
         right, bottom = (
             math.ceil(random.uniform(edge, length))
             for edge, length in ((x1, cut.shape[1]), (y1, cut.shape[0]))
         )
         cut[top:bottom, left:right] = 255
-        return np.where(crop.warp(cut) > 127, image, self._elsewhere(random))
+        return crop.warp(cut)[..., 0] > 127
 
     def _beside(
         self,
@@ -193,13 +245,27 @@ class Crops(Dataset[Item]):
         return np.where(mask, fill, image)
 
     def _elsewhere(self, random: np.random.Generator) -> NDArray[np.uint8]:
-        """Return a piece of another picture, as large as a crop."""
-        other = load(self.samples[int(random.integers(len(self.samples)))].path)
-        return corner(other, self.spec.size, random)
+        """Return a piece of another picture, of a background if there are any, [*spec.size, 3]."""
+        if self.backgrounds:
+            drawn = self.backgrounds[int(random.integers(len(self.backgrounds)))]
+            share = random.uniform(CORNER, 1.0)
+        else:
+            drawn, share = int(random.integers(len(self.samples))), CORNER
+        return corner(load(self.samples[drawn].path), self.spec.size, random, share=share)
+
+
+def thinned(mask: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
+    """Tell for each heatmap pixel whether a mask of crop pixels covers any of it, [H, W]."""
+    height, width = (length // stride for length in mask.shape)
+    return np.asarray(mask.reshape(height, stride, width, stride).any((1, 3)))
 
 
 def corner(
-    picture: NDArray[np.uint8], size: tuple[int, int], random: np.random.Generator
+    picture: NDArray[np.uint8],
+    size: tuple[int, int],
+    random: np.random.Generator,
+    *,
+    share: float = CORNER,
 ) -> NDArray[np.uint8]:
     """Enlarge a piece of one of a picture's corners, where its person seldom is.
 
@@ -207,12 +273,13 @@ def corner(
         picture: [H, W, 3], 0..255.
         size: (height, width) to bring it to.
         random: Where the choice comes from.
+        share: How much of the picture's shorter side the piece takes.
 
     Returns:
         [*size, 3], 0..255.
     """
     height, width = picture.shape[:2]
-    unit = CORNER * min(height / size[0], width / size[1])
+    unit = share * min(height / size[0], width / size[1])
     tall, wide = size[0] * unit, size[1] * unit
     x0, y0 = random.integers(2, size=2) * (width - wide, height - tall)
     box = (float(x0), float(y0), float(x0 + wide), float(y0 + tall))
@@ -221,13 +288,18 @@ def corner(
 
 def collate(items: Sequence[Item]) -> Batch:
     """Stack items into a batch; the pictures keep their channels last in memory."""
-    images, xy, visible, index, weight = zip(*items, strict=True)
+    images, xy, visible, index, weight, company, known = zip(*items, strict=True)
+    others = np.full((len(items), max(map(len, company)), *xy[0].shape), FAR)
+    for row, present in zip(others, company, strict=True):
+        row[: len(present)] = present
     return Batch(
         images=to_tensor(np.stack(images)),
         keypoints=torch.from_numpy(np.stack(xy)).float(),
         visible=torch.from_numpy(np.stack(visible)),
         index=torch.tensor(index),
         weight=torch.tensor(weight, dtype=torch.float32),
+        company=torch.from_numpy(others).float(),
+        known=torch.from_numpy(np.stack(known)),
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ from hgzoo.readers import Reader
 
 WEIGHTS = "hg1_finder"
 """The weights that `finder_for` takes."""
+
+BODY_MARGIN = 0.07
+"""How far a body reaches beyond its keypoints, of their box's longer side."""
 
 
 class Candidate(NamedTuple):
@@ -46,23 +49,23 @@ class Finder:
     there is theirs.
 
     The keypoint network looks at them in turn. A person's score is the candidate's, times the mean
-    height of the keypoints' peaks, times the overlap (IoU) of the candidate's box and that of the
-    keypoints. Halfway between these two, each of which errs in its own way, the network looks at
-    those who are kept once or twice more, until the box of the keypoints stands still: that box is
-    theirs.
+    height of the keypoints' peaks, times the overlap (IoU) of the candidate's box and the box round
+    the keypoints. Halfway between these two, each of which errs in its own way, the network looks
+    once more at those who are kept; halfway between the candidate's box and the box round the
+    keypoints seen there is theirs.
 
     Attributes:
         reader: Asks the network that has the keypoints of skeleton "box".
         keypoints: Asks the keypoint network; the flip test would be wasted here.
-        scales: Longer sides of the windows, over the picture's longer side.
+        scales: Longer sides of the windows, over the image's longer side.
         step: How far neighboring windows are apart at most, over their side.
         peak: Smallest height of a middle's peak; where none is so high, the highest one counts.
         overlap: Two candidates are of one person when they overlap by more (IoU).
-        tries: How many candidates are looked at in any case.
-        sure: From this height on, further candidates are looked at too.
-        threshold: Smallest score of a person besides the best.
-        rounds: How often a person who was found is looked at again, at most.
-        still: A box stands still when it overlaps the one before by so much (IoU).
+        tries: How many candidates a window shows closer in any case.
+        sure: From this height on, further candidates are shown closer too.
+        most: How many candidates are shown closer at most.
+        worth: Smallest score of a candidate that the keypoint network is asked about.
+        threshold: Smallest score of a person.
 
     Examples:
         >>> import hgzoo
@@ -84,10 +87,10 @@ class Finder:
     peak: float = 0.1
     overlap: float = 0.5
     tries: int = 3
-    sure: float = 0.35
+    sure: float = 0.2
+    most: int = 10
+    worth: float = 0.2
     threshold: float = 0.06
-    rounds: int = 2
-    still: float = 0.9
 
     def __call__(self, picture: RGB) -> list[Box]:
         """Find people.
@@ -96,11 +99,11 @@ class Finder:
             picture: [H, W, 3], RGB, 0..255.
 
         Returns:
-            Their boxes, within the picture's edges and at least a pixel wide and high, the best
-            first. The best comes back whatever its score: a picture always gives at least one.
+            Their boxes, within the image's edges and at least a pixel wide and high, the best
+            first; none where nobody is found.
         """
         people = self._people(picture, self.candidates(picture))
-        return [self._settled(picture, one.box) for one in people]
+        return self._settled(picture, people)
 
     def candidates(self, picture: RGB) -> list[Candidate]:
         """Return the boxes in which people may be, the highest score first; at least one.
@@ -108,21 +111,23 @@ class Finder:
         Args:
             picture: [H, W, 3], RGB, 0..255.
         """
-        found = self._overview(picture)
+        found = self._overview(picture)[: self.most]
         chosen = [one for n, one in enumerate(found) if n < self.tries or one.score >= self.sure]
-        return sorted(self._closer(picture, chosen), key=lambda one: -one.score)
+        return self._apart(self._closer(picture, chosen))
 
     def _overview(self, picture: RGB) -> list[Candidate]:
         """Look through windows over the picture; of candidates that overlap the better stays."""
         size = self.reader.input.size
         shown = windows(picture.shape[:2], size, scales=self.scales, step=self.step)
         seen = [one for found in self._look(picture, shown) for one in found]
-        seen.sort(key=lambda candidate: -candidate.score)
-        least = min(self.peak, seen[0].score)
+        least = min(self.peak, max(candidate.score for candidate in seen))
+        return self._apart(one for one in seen if one.score >= least)
+
+    def _apart(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Sort candidates; of those that overlap the better stays."""
         kept: list[Candidate] = []
-        for one in seen:
-            apart = all(overlap(one.box, better.box) <= self.overlap for better in kept)
-            if one.score >= least and apart:
+        for one in sorted(candidates, key=lambda candidate: -candidate.score):
+            if all(overlap(one.box, better.box) <= self.overlap for better in kept):
                 kept.append(one)
         return kept
 
@@ -156,30 +161,67 @@ class Finder:
             edges = window.to_picture(heatmap_to_crop(ends, stride))
             yield Candidate(float(middles[y, x]), box_around(edges, shape))
 
-    def _people(self, picture: RGB, candidates: Sequence[Candidate]) -> list[Sight]:
-        """Look at candidates; return the best, and all that score well, one sight a person."""
-        shown = [window_round(one.box, self.keypoints.input) for one in candidates]
-        seen = [
-            replace(
-                sight,
-                score=one.score * sight.score * overlap(one.box, sight.box),
-                box=halfway(one.box, sight.box),
-            )
-            for one, sight in zip(candidates, look(self.keypoints, picture, shown), strict=True)
-        ]
-        ranked = sorted(seen, key=lambda sight: -sight.score)
-        kept = distinct(ranked, sigmas=self.keypoints.skeleton.sigmas)
-        return [one for n, one in enumerate(kept) if n < 1 or one.score >= self.threshold]
+    def _people(self, picture: RGB, candidates: Sequence[Candidate]) -> list[_Person]:
+        """Look at candidates that are worth it; return all that score well, one a person."""
+        worth = [one for one in candidates if one.score >= self.worth]
+        shown = [window_round(one.box, self.keypoints.input) for one in worth]
+        sights = look(self.keypoints, picture, shown) if shown else []
+        seen = [_Person.seen(one, sight, picture) for one, sight in zip(worth, sights, strict=True)]
+        ranked = sorted(seen, key=lambda one: -one.score)
+        likely = [one for one in ranked if one.score >= self.threshold]
+        return distinct(likely, sigmas=self.keypoints.skeleton.sigmas)
 
-    def _settled(self, picture: RGB, box: Box) -> Box:
-        """Let a box move to the keypoints in it, until it stands still."""
-        for _ in range(self.rounds):
-            before = box
-            (sight,) = look(self.keypoints, picture, [window_round(box, self.keypoints.input)])
-            box = sight.box
-            if overlap(box, before) >= self.still:
-                break
-        return box
+    def _settled(self, picture: RGB, people: Sequence[_Person]) -> list[Box]:
+        """Look once more, where the keypoints were, and let the boxes move to what is seen."""
+        shown = [window_round(one.box, self.keypoints.input) for one in people]
+        sights = look(self.keypoints, picture, shown) if shown else []
+        return [
+            halfway(one.candidate, round_body(sight.box, (picture.shape[0], picture.shape[1])))
+            for one, sight in zip(people, sights, strict=True)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Person:
+    """A candidate, and what the keypoint network says of it."""
+
+    score: float
+    candidate: Box
+    keypoints: NDArray[np.float64]  # [K, 2], picture pixels
+    box: Box  # halfway between the candidate's and the one round the keypoints
+
+    @classmethod
+    def seen(cls, candidate: Candidate, sight: Sight, picture: RGB) -> _Person:
+        body = round_body(sight.box, (picture.shape[0], picture.shape[1]))
+        return cls(
+            score=candidate.score * sight.score * overlap(candidate.box, body),
+            candidate=candidate.box,
+            keypoints=sight.keypoints,
+            box=halfway(candidate.box, body),
+        )
+
+
+def round_body(box: Box, shape: tuple[int, int]) -> Box:
+    """Enlarge the box of a person's keypoints to that of the body, within an image.
+
+    Args:
+        box: (x0, y0, x1, y1), edges, pixels.
+        shape: (height, width) of the image.
+
+    Examples:
+        >>> from hgzoo.detectors.finder import round_body
+        >>> round_body((10.0, 20.0, 60.0, 120.0), (125, 200))
+        (3.0, 13.0, 67.0, 125.0)
+    """
+    x0, y0, x1, y1 = box
+    margin = BODY_MARGIN * max(x1 - x0, y1 - y0)
+    height, width = shape
+    return (
+        max(x0 - margin, 0.0),
+        max(y0 - margin, 0.0),
+        min(x1 + margin, float(width)),
+        min(y1 + margin, float(height)),
+    )
 
 
 def finder_for(reader: Reader) -> Finder:
