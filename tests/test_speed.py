@@ -276,7 +276,7 @@ def test_the_start_command_prints_every_row(
 def test_what_is_started_needs_no_export_without_onnx(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(startup, "find_spec", lambda name: None)
+    monkeypatch.setattr(backends, "find_spec", lambda name: None)
     commands = startup.start_commands("hg2_tiny", tmp_path)
     assert [*commands] == [IMPORT, "hgzoo predict --demo --model hg2_tiny"]
 
@@ -337,7 +337,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_runs(
 
 
 def test_backends_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "find_spec", lambda name: None if name == "openvino" else True)
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "openvino" else True)
     found, missing = ways()
     assert missing == {"openvino": "openvino"}
     assert {way.backend for way in found} == {"plain", "torch", "onnxruntime"}
