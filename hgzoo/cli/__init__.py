@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
 
 from hgzoo import __version__
 from hgzoo.cli import benchmark, data, demo, export, finetune, predict, score, share, train, zoo
+from hgzoo.cli.shared import Parser
 from hgzoo.errors import HgzooError
 
 
@@ -35,13 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of every command, for whoever completes, documents or checks words."""
-    top = argparse.ArgumentParser(
-        prog="hgzoo", description="Stacked hourglass networks: keypoints from pictures."
-    )
+    text = "Stacked hourglass networks: keypoints from pictures."
+    top = Parser("hgzoo", description=text, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"hgzoo {__version__}")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = top.add_parts(title="commands", metavar="COMMAND")
     for module in (zoo, predict, demo, export, data, train, finetune, score, share, benchmark):
         module.add_commands(commands)
     return top

@@ -62,7 +62,7 @@ def add_commands(commands: Any) -> None:
     """Add `benchmark`."""
     text = "measure what the documentation claims"
     parser = command(commands, "benchmark", _decoders, text, examples=EXAMPLES)
-    parts = parser.add_subparsers(title="what to measure", required=True, metavar="WHAT")
+    parts = parser.add_parts(title="what to measure", metavar="WHAT")
     anytime.add_commands(parts)
     text = "the decoders' error on drawn peaks"
     command(parts, "decoders", _decoders, text, examples="hgzoo benchmark decoders")

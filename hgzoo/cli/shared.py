@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection
 from functools import wraps
+from itertools import takewhile
 from typing import Any
 
 from hgzoo.config import SAVE_EVERY
-from hgzoo.errors import ConfigError
+from hgzoo.errors import ConfigError, UnknownNameError
 
 Run = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that answers a mistyped command or option with the one that was meant."""
+
+    _commands: Collection[str] = ()
+
+    def add_parts(self, *, title: str, metavar: str) -> Any:  # Any: argparse does not name this
+        """Let commands follow, one of which must be given; what comes back is for `command`."""
+        parts = self.add_subparsers(title=title, required=True, metavar=metavar)
+        self._commands = parts.choices
+        return parts
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # argparse's own
+        """Refuse a mistyped word before argparse does, which tells neither where nor the fix."""
+        words = sys.argv[1:] if args is None else list(args)
+        for word in takewhile(lambda word: word != "--", words):
+            option = word.partition("=")[0]
+            if option.startswith("--") and " " not in option:
+                self._refuse_unknown("option", option, self._option_string_actions)
+            elif self._commands and not word.startswith("-"):
+                self._refuse_unknown("command", word, self._commands)
+                break
+        return super().parse_known_args(words, namespace)
+
+    def _refuse_unknown(self, kind: str, word: str, known: Collection[str]) -> None:
+        if word not in known:
+            names = [name for name in known if len(name) > 2]
+            longer = [name for name in names if name.startswith(word)]
+            self.error(str(UnknownNameError(kind, word, longer or names)))
 
 
 def command(
@@ -20,23 +52,24 @@ def command(
     text: str,
     *,
     examples: str,
-) -> argparse.ArgumentParser:
+) -> Parser:
     """Add a command whose help ends in examples.
 
     Args:
-        commands: What `add_subparsers` gave.
+        commands: What `Parser.add_parts` gave.
         name: The word.
         run: Runs it; returns the exit code.
         text: What it does, without a full stop.
         examples: Lines that a user could type.
     """
     lines = "\n".join(f"  {line}" for line in examples.splitlines())
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser: Parser = commands.add_parser(
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
         epilog=f"examples:\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.set_defaults(run=run)
     return parser
