@@ -64,3 +64,40 @@ def test_values_and_names_of_files_are_not_taken_for_options() -> None:
     assert options.boxes == ["-5,0,20,30"]
     assert options.pictures == ["--odd.png"]
     assert parser().parse_args(["info", "list"]).model == "list"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("benchmark train --batch 4,x", "--batch: expects whole numbers such as 1,8; got '4,x'"),
+        ("benchmark train --batch 2,0", "--batch: must be at least 1, got 0"),
+        ("benchmark train --workers 0,-1", "--workers: must be at least 0, got -1"),
+        ("benchmark train --size big", "--size: expects a whole number such as 1; got 'big'"),
+        ("benchmark models hg2 --threads 0", "--threads: must be at least 1, got 0"),
+        ("benchmark search --data x --pictures 0", "--pictures: must be at least 1, got 0"),
+        ("predict --frames 0", "--frames: must be at least 1, got 0"),
+        ("predict --threshold low", "--threshold: expects a number such as 0.5; got 'low'"),
+        (
+            "score coco --annotations a --predictions b --sigmas x",
+            "--sigmas: expects numbers such as 0.03 or 0.026,0.025; got 'x'",
+        ),
+        *(
+            (f"benchmark {part} --repeats 0", "--repeats: must be at least 1, got 0")
+            for part in ("train", "models hg2", "around", "startup", "zoo")
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_read_says_what_is_expected(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(words, capsys)
+
+
+@pytest.mark.parametrize("value", ["4,x", ""])
+def test_no_error_shows_the_name_of_a_function(value: str) -> None:
+    """Where the type of an option raises ValueError, argparse shows the type's name."""
+    for one in leaves(parser()):
+        for action in one._actions:
+            if callable(action.type):
+                with suppress(argparse.ArgumentTypeError):
+                    action.type(value)

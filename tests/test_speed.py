@@ -254,6 +254,8 @@ def test_processes_start_in_turns_and_the_first_round_does_not_count(tmp_path: P
     starts = start_seconds(commands, repeats=1, progress=False)
     assert log.read_text() == "abab"
     assert [(start.command, len(start.seconds)) for start in starts] == [("a", 1), ("b", 1)]
+    with pytest.raises(ConfigError, match=r"^repeats must be at least 1, got 0$"):
+        start_seconds(commands, repeats=0)
     with pytest.raises(HgzooError, match="no such thing"):
         start_seconds({"bad": [sys.executable, "-S", "-c", "exit('no such thing')"]}, repeats=1)
 
@@ -312,9 +314,6 @@ def test_conditions_name_what_computes() -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("hg1_nano --repeats 0", "--repeats must be at least 1"),
-        ("hg1_nano --batch 1,0", "--batch must be at least 1"),
-        ("hg1_nano --threads 0", "--threads must be at least 1"),
         ("hg1_nano --backend pytorch", "unknown backend 'pytorch'; did you mean torch"),
         ("hg1_nano --precision int4", "unknown precision 'int4'; did you mean int8"),
         ("hg1_nano --backend torch --precision int8", "torch cannot do int8"),

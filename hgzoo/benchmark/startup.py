@@ -83,7 +83,7 @@ def start_seconds(
         HgzooError: A process failed.
     """
     if repeats < 1:
-        raise ConfigError(f"--repeats must be at least 1, got {repeats}")
+        raise ConfigError(f"repeats must be at least 1, got {repeats}")
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     turns = [(turn, name) for turn in range(repeats + 1) for name in commands]
     for turn, name in bar(turns, "starting", show=progress, unit="process"):

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_quiet, command
+from hgzoo.cli.shared import add_quiet, command, number
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
@@ -37,7 +37,7 @@ def add_commands(parts: Any) -> None:
     add("model", nargs="?", default="hg2_tiny", help="a network with weights (%(default)s)")
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets")
     add("--dataset", default="lsp", help="whose held-out people are judged (%(default)s)")
-    add("--loss", type=float, default=0.5, help="points that may be lost (%(default)s)")
+    add("--loss", type=number, default=0.5, help="points that may be lost (%(default)s)")
     add("--plot", metavar="FILE", help="draw the trade-off there")
     add("--json", metavar="FILE", help="write the figures there")
     add_quiet(parser)

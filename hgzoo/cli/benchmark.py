@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli import anytime, speed, variants
-from hgzoo.cli.shared import add_quiet, command, set_threads, whole_numbers
+from hgzoo.cli.shared import add_quiet, at_least, command, set_threads, whole_numbers
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
@@ -70,11 +70,26 @@ def add_commands(commands: Any) -> None:
     parser = command(parts, "train", _train, text, examples=TRAIN)
     add = parser.add_argument
     add("--model", default="hg2", help="a variant, or the path of a recipe (%(default)s)")
-    add("--batch", type=whole_numbers, default=[4, 8], metavar="N,N", help="pictures a step (4,8)")
-    add("--size", type=int, metavar="PIXELS", help="height and width of the crops (the recipe's)")
-    add("--repeats", type=int, default=5, help="steps of each kind that count (%(default)s)")
-    add("--threads", type=int, help="threads of the training process (torch's default)")
-    add("--workers", type=whole_numbers, default=[0, 1, 2], metavar="N,N", help="readers (0,1,2)")
+    add(
+        "--batch",
+        type=whole_numbers(1),
+        default=[4, 8],
+        metavar="N,N",
+        help="pictures a step (4,8)",
+    )
+    add(
+        "--size",
+        type=at_least(1),
+        metavar="PIXELS",
+        help="height and width of the crops (the recipe's)",
+    )
+    add(
+        "--repeats", type=at_least(1), default=5, help="steps of each kind that count (%(default)s)"
+    )
+    add("--threads", type=at_least(1), help="threads of the training process (torch's default)")
+    add(
+        "--workers", type=whole_numbers(0), default=[0, 1, 2], metavar="N,N", help="readers (0,1,2)"
+    )
     add("--json", metavar="FILE", help="write the figures there, with each step's seconds")
     add_quiet(parser)
     text = "keypoints without boxes: true boxes, whole pictures and the search side by side"
@@ -82,7 +97,7 @@ def add_commands(commands: Any) -> None:
     add = parser.add_argument
     add("--data", required=True, metavar="DIR", help="the folder that holds lsp and lspet")
     add("--model", default="hg2_tiny", help="weights with LSP's keypoints (%(default)s)")
-    add("--pictures", type=int, metavar="N", help="only the first so many of each set")
+    add("--pictures", type=at_least(1), metavar="N", help="only the first so many of each set")
     add("--json", metavar="FILE", help="write the figures there")
     add_quiet(parser)
     speed.add_commands(parts)
@@ -147,14 +162,6 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what cannot be measured, before anything starts."""
     from hgzoo.benchmark import PICTURES
 
-    for name, numbers, least in (
-        ("--batch", options.batch, 1),
-        ("--repeats", [options.repeats], 1),
-        ("--threads", [] if options.threads is None else [options.threads], 1),
-        ("--workers", options.workers, 0),
-    ):
-        if min(numbers, default=least) < least:
-            raise ConfigError(f"{name} must be at least {least}, got {min(numbers)}")
     if max(options.batch) > PICTURES:
         raise ConfigError(f"--batch must be at most {PICTURES}, got {max(options.batch)}")
 
@@ -237,8 +244,6 @@ def _search(options: argparse.Namespace) -> int:
     from hgzoo.progress import bar
     from hgzoo.skeletons import SKELETONS
 
-    if options.pictures is not None and options.pictures < 1:
-        raise ConfigError(f"--pictures must be at least 1, got {options.pictures}")
     model = load_model(options.model).eval()
     if model.output.skeleton_for(model.config.num_keypoints) != SKELETONS["lsp"]:
         raise ConfigError(f"{options.model} does not find LSP's keypoints; hg2_tiny does")

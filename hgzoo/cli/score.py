@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import command
+from hgzoo.cli.shared import command, numbers
 from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.files import atomic, write_text
 
@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
     )
     add(
         "--sigmas",
-        type=_numbers,
+        type=numbers,
         default=[],
         metavar="NUMBERS",
         help="for coco: one for all keypoints or one for each, with commas (COCO's own for its 17 "
@@ -57,10 +57,6 @@ def add_commands(commands: Any) -> None:
         metavar="FILE",
         help="draw curves there: hits over the threshold, or precision over recall (coco)",
     )
-
-
-def _numbers(text: str) -> list[float]:
-    return [float(one) for one in text.split(",")]
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import Any
 
 from hgzoo.config import SAVE_EVERY
-from hgzoo.errors import ConfigError, UnknownNameError
+from hgzoo.errors import UnknownNameError
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -105,7 +105,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="number format of the forward pass; auto takes the faster one (%(default)s)",
     )
-    add("--workers", type=int, default=0, help="processes that read pictures (%(default)s)")
+    add("--workers", type=at_least(0), default=0, help="processes that read pictures (%(default)s)")
 
 
 def add_run(parser: argparse.ArgumentParser, *, out: str, changes: str) -> None:
@@ -128,7 +128,7 @@ def add_run(parser: argparse.ArgumentParser, *, out: str, changes: str) -> None:
     )
     add(
         "--save-every",
-        type=int,
+        type=at_least(1),
         default=SAVE_EVERY,
         metavar="N",
         help="write a checkpoint after so many batches, and after each epoch (%(default)s)",
@@ -140,20 +140,59 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def whole_numbers(text: str) -> list[int]:
-    """Read "4,8"."""
-    return [int(number) for number in text.split(",")]
+def at_least(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number from an option, and refuses smaller ones."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError as error:
+            expected = f"expects a whole number such as {max(least, 1)}; got {text!r}"
+            raise argparse.ArgumentTypeError(expected) from error
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {number}")
+        return number
+
+    return read
+
+
+def whole_numbers(least: int) -> Callable[[str], list[int]]:
+    """Return what reads "4,8" from an option, and refuses numbers that are smaller."""
+
+    def read(text: str) -> list[int]:
+        try:
+            numbers = [int(number) for number in text.split(",")]
+        except ValueError as error:
+            expected = f"expects whole numbers such as 1,8; got {text!r}"
+            raise argparse.ArgumentTypeError(expected) from error
+        if min(numbers) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {min(numbers)}")
+        return numbers
+
+    return read
+
+
+def number(text: str) -> float:
+    """Read "0.5"."""
+    try:
+        return float(text)
+    except ValueError as error:
+        expected = f"expects a number such as 0.5; got {text!r}"
+        raise argparse.ArgumentTypeError(expected) from error
+
+
+def numbers(text: str) -> list[float]:
+    """Read "0.03" or "0.026,0.025"."""
+    try:
+        return [float(one) for one in text.split(",")]
+    except ValueError as error:
+        expected = f"expects numbers such as 0.03 or 0.026,0.025; got {text!r}"
+        raise argparse.ArgumentTypeError(expected) from error
 
 
 def set_threads(number: int | None) -> None:
-    """Let torch compute in so many threads; None leaves torch its own choice.
-
-    Raises:
-        ConfigError: There are less than one.
-    """
+    """Let torch compute in so many threads; None leaves torch its own choice."""
     import torch
 
     if number is not None:
-        if number < 1:
-            raise ConfigError(f"--threads must be at least 1, got {number}")
         torch.set_num_threads(number)

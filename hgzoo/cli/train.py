@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.score import plot_score, precision_table, score_table
-from hgzoo.cli.shared import add_machine, add_quiet, add_reading, add_run, command, together
+from hgzoo.cli.shared import (
+    add_machine,
+    add_quiet,
+    add_reading,
+    add_run,
+    command,
+    number,
+    together,
+)
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
@@ -66,7 +74,7 @@ def add_commands(commands: Any) -> None:
         help="write the predictions there, for the dataset's own tool: .json (coco), .mat (mpii), "
         ".h5 or .npz (all but coco)",
     )
-    add("--threshold", type=float, help="fraction of the reference length (the dataset's)")
+    add("--threshold", type=number, help="fraction of the reference length (the dataset's)")
     add_reading(parser)
     add_machine(parser)
     add_quiet(parser)
