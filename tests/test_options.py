@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from hgzoo.cli import parser
+from hgzoo.data import DATASETS
 
 
 def refused(words: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -101,3 +102,19 @@ def test_no_error_shows_the_name_of_a_function(value: str) -> None:
             if callable(action.type):
                 with suppress(argparse.ArgumentTypeError):
                     action.type(value)
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("data", list(DATASETS)),
+        ("evaluate", [name for name, one in DATASETS.items() if one.validation]),
+    ],
+)
+def test_help_names_every_dataset(
+    command: str, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args([command, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f" {', '.join(names)}, or a JSON in COCO's format" in shown

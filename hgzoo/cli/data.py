@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import command
+from hgzoo.cli.shared import ALL_DATASETS, command
 from hgzoo.files import atomic
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_commands(commands: Any) -> None:
     parser = command(commands, "data", _check, text, examples=EXAMPLES)
     add = parser.add_argument
     add("what", choices=("check",), help="check: read the annotations and look for the pictures")
-    add("dataset", help="coco, flic, lsp, lspet, lspet_cleaned or mpii")
+    add("dataset", help=f"{ALL_DATASETS}, or a JSON in COCO's format")
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
     add("--part", choices=("train", "validation"), default="train", help="(%(default)s)")
     add("--sheet", metavar="FILE", help="draw people with their keypoints there")

@@ -14,6 +14,12 @@ from hgzoo.errors import UnknownNameError
 
 Run = Callable[[argparse.Namespace], int]
 
+ALL_DATASETS = "{datasets}"
+"""Stands in an option's help for the names of all datasets."""
+
+HELD_OUT_DATASETS = "{held-out datasets}"
+"""For those that have a validation part."""
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that answers a mistyped command or option with the one that was meant."""
@@ -25,6 +31,14 @@ class Parser(argparse.ArgumentParser):
         parts = self.add_subparsers(title=title, required=True, metavar=metavar)
         self._commands = parts.choices
         return parts
+
+    def format_help(self) -> str:
+        """Return the help, with the names of the datasets, which to look up takes torch."""
+        for action in self._actions:
+            for token, held_out in ((ALL_DATASETS, False), (HELD_OUT_DATASETS, True)):
+                if action.help and token in action.help:
+                    action.help = action.help.replace(token, _datasets(held_out=held_out))
+        return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # argparse's own
         """Refuse a mistyped word before argparse does, which tells neither where nor the fix."""
@@ -43,6 +57,12 @@ class Parser(argparse.ArgumentParser):
             names = [name for name in known if len(name) > 2]
             longer = [name for name in names if name.startswith(word)]
             self.error(str(UnknownNameError(kind, word, longer or names)))
+
+
+def _datasets(*, held_out: bool) -> str:
+    from hgzoo.data import DATASETS
+
+    return ", ".join(name for name, one in DATASETS.items() if one.validation or not held_out)
 
 
 def command(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.score import plot_score, precision_table, score_table
 from hgzoo.cli.shared import (
+    HELD_OUT_DATASETS,
     add_machine,
     add_quiet,
     add_reading,
@@ -65,7 +66,8 @@ def add_commands(commands: Any) -> None:
     add = parser.add_argument
     add("model", help="a name of the zoo, a weights file or a run folder")
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
-    add("--dataset", default="lsp", help="which set, or a JSON in COCO's format (%(default)s)")
+    names = f"{HELD_OUT_DATASETS}, or a JSON in COCO's format below DIR (%(default)s)"
+    add("--dataset", default="lsp", metavar="NAME", help=names)
     add("--json", metavar="FILE", help="write the figures there")
     add("--plot", metavar="FILE", help="draw the curve of each row over the threshold there")
     add(
