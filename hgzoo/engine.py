@@ -232,7 +232,10 @@ def evaluate(
     """
     options = options or Options()
     if not samples:
-        raise ConfigError("there is nobody to judge by: the validation set is empty")
+        raise ConfigError(
+            "there are no people to evaluate on: the validation set is empty; check that its "
+            "pictures lie where its annotations say"
+        )
     own = model.output.skeleton_for(model.config.num_keypoints)
     skeleton = skeleton or own
     columns = _columns(own, skeleton)
@@ -299,7 +302,10 @@ def _report(
 ) -> Report:
     reference = np.array([sample.reference for sample in samples])
     if not (reference > 0).any():
-        raise ConfigError("none of these people has a reference length to measure distances by")
+        raise ConfigError(
+            "none of these people has a reference length to measure distances by; give "
+            "Sample.reference, in picture pixels: of the torso for PCK, of the head for PCKh"
+        )
     annotated = np.stack([sample.visible for sample in samples])
     truth = Truth(
         keypoints=np.stack([sample.keypoints for sample in samples]),
