@@ -9,7 +9,6 @@ import json
 
 import cv2
 import numpy as np
-from PIL import Image
 
 import hgzoo
 from docs.make.pages import ROOT, Make
@@ -17,9 +16,8 @@ from hgzoo import visualize
 from hgzoo.benchmark import WayFound
 from hgzoo.cli.benchmark import search_table
 from hgzoo.detectors import Finder
-from hgzoo.files import atomic
 from hgzoo.geometry import Crop
-from hgzoo.pictures import DEMO, RGB, load
+from hgzoo.pictures import DEMO, RGB, load, save
 
 SEARCH = "docs/results/search.json"
 """Written by `hgzoo benchmark search --json`."""
@@ -59,8 +57,7 @@ def draw() -> None:
         picture, [one.box for one in finder.candidates(picture)[: finder.tries]]
     )
     drawn = visualize.draw_boxes(drawn, [pose.box for pose in poses], color=(120, 220, 90))
-    with atomic(ROOT / "docs/images/boxes.png") as temporary:
-        Image.fromarray(visualize.draw_skeleton(drawn, poses)).save(temporary, format="PNG")
+    save(ROOT / "docs/images/boxes.png", visualize.draw_skeleton(drawn, poses))
 
 
 if __name__ == "__main__":

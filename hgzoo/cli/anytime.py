@@ -103,9 +103,7 @@ def _plain(one: Exit) -> dict[str, float | None]:
 
 
 def _plot(found: Sequence[Exit], path: Path) -> None:
-    from PIL import Image
-
-    from hgzoo.files import atomic
+    from hgzoo.pictures import save
     from hgzoo.visualize import draw_curves
 
     found = found[::-1]
@@ -114,5 +112,4 @@ def _plot(found: Sequence[Exit], path: Path) -> None:
         {"correct, %": [one.correct for one in found]},
         x_label="stacks a picture passes, in the mean",
     )
-    with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+    save(path, picture)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.shared import command, numbers
 from hgzoo.errors import ConfigError, UnknownNameError
-from hgzoo.files import atomic, write_text
+from hgzoo.files import write_text
 
 if TYPE_CHECKING:
     from hgzoo.oks import Precision
@@ -142,11 +142,9 @@ def score_table(score: Score) -> str:
 
 def _plot(curve: Mapping[str, Sequence[float]], path: Path, *, along: str, label: str) -> None:
     """Draw curves over the one of them that is the horizontal axis."""
-    from PIL import Image
-
+    from hgzoo.pictures import save
     from hgzoo.visualize import draw_curves
 
     curves = {name: values for name, values in curve.items() if name != along}
     drawn = draw_curves(curve[along], curves, x_label=label)
-    with atomic(path) as temporary:
-        Image.fromarray(drawn).save(temporary, format="PNG")
+    save(path, drawn)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.shared import add_quiet, at_least, command, set_threads, whole_numbers
 from hgzoo.errors import ConfigError
-from hgzoo.files import atomic, write_text
+from hgzoo.files import write_text
 
 if TYPE_CHECKING:
     from hgzoo.benchmark import Around, Made, Speed, Start, Subject
@@ -252,9 +252,8 @@ def made_table(made: Sequence[Made]) -> str:
 
 def _plot(speeds: Sequence[Speed], path: Path) -> None:
     """Draw a group of bars for each model, batch and precision, a bar a backend."""
-    from PIL import Image
-
     from hgzoo.benchmark import CEILINGS, PLAIN, times_faster
+    from hgzoo.pictures import save
     from hgzoo.visualize import draw_bars
 
     plain = {(row.model, row.batch): row for row in speeds if row.way == PLAIN}
@@ -266,8 +265,7 @@ def _plot(speeds: Sequence[Speed], path: Path) -> None:
     label = "times faster than the plain network, by model, precision and pictures a call"
     size = (480, max(720, 230 + 190 * len(groups)))
     drawn = draw_bars(groups, label=label, line=1.0, size=size)
-    with atomic(path) as temporary:
-        Image.fromarray(drawn).save(temporary, format="PNG")
+    save(path, drawn)
 
 
 def _around(options: argparse.Namespace) -> int:
