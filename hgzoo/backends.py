@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -26,14 +27,41 @@ FastPrecision = Literal["float32", "bfloat16", "int8"]
 Floats = NDArray[np.float32]
 Run = Callable[[Floats], Floats]
 
-ABLE: dict[str, tuple[str, ...]] = {
-    "float32": ("openvino", "onnxruntime", "torch"),
-    "bfloat16": ("openvino", "torch"),
-    "int8": ("openvino", "onnxruntime"),
-}
-"""Which backends work in a number format, the fastest first."""
 
-EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """What a backend does, and what it needs for it.
+
+    Attributes:
+        packages: Each number format it works in, with the packages that must be installed.
+        extra: The extra of hgzoo that installs them; "" where hgzoo itself does.
+    """
+
+    packages: Mapping[str, tuple[str, ...]]
+    extra: str = ""
+
+
+BACKENDS = {
+    "openvino": Backend(
+        extra="openvino",
+        packages={
+            "float32": ("onnx", "onnxscript", "openvino"),
+            "bfloat16": ("onnx", "onnxscript", "openvino"),
+            "int8": ("onnx", "onnxscript", "onnxruntime", "openvino"),
+        },
+    ),
+    "onnxruntime": Backend(
+        extra="onnx",
+        packages={
+            "float32": ("onnx", "onnxscript", "onnxruntime"),
+            "int8": ("onnx", "onnxscript", "onnxruntime"),
+        },
+    ),
+    "torch": Backend(packages={"float32": (), "bfloat16": ()}),
+}
+"""Every backend, the fastest first."""
+
+PRECISIONS: tuple[str, ...] = get_args(FastPrecision)
 
 
 @names_near_misses
@@ -81,8 +109,8 @@ def optimize(
         >>> heatmaps.shape, bool(difference < 1e-3)
         (torch.Size([1, 19, 32, 32]), True)
     """
-    if precision not in ABLE:
-        raise ConfigError(f"precision must be {', '.join(ABLE)}, got {precision!r}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision must be {', '.join(PRECISIONS)}, got {precision!r}")
     chosen = _chosen(backend, precision, on_cpu=model.device.type == "cpu")
     if chosen == "torch":
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -152,24 +180,60 @@ class EngineNetwork:
 
 
 def _chosen(backend: str, precision: str, *, on_cpu: bool) -> str:
-    """Return the backend that is asked for, or the fastest that is installed."""
-    able = ABLE[precision]
+    """Return the backend that is asked for, or the fastest that is installed.
+
+    Raises:
+        ConfigError: It does not work in this number format, or not on this device.
+        MissingExtraError: It is not installed.
+    """
+    able = [name for name, one in BACKENDS.items() if precision in one.packages]
     if not on_cpu:
-        able = tuple(name for name in able if name == "torch")
+        able = [name for name in able if name == "torch"]
         if not able:
             raise ConfigError(f"{precision} runs on the CPU only; move the model there")
     if backend == "auto":
-        there = [name for name in able if find_spec(name)]
-        if not there:
-            require(able[-1], extra=EXTRAS[able[-1]])
-        return there[0]
+        backend = next((name for name in able if installed(name, precision)), able[-1])
     if backend not in able:
         raise ConfigError(f"{precision} runs with {' or '.join(able)} here, not with {backend!r}")
+    require_packages(backend, precision)
     return backend
 
 
+def installed(backend: str, precision: str = "float32") -> bool:
+    """Tell whether every package is there that a backend needs.
+
+    Args:
+        backend: A key of `BACKENDS`.
+        precision: A number format it works in.
+
+    Examples:
+        >>> from hgzoo.backends import installed
+        >>> installed("torch", "bfloat16")
+        True
+    """
+    return all(find_spec(package) for package in BACKENDS[backend].packages[precision])
+
+
+def require_packages(backend: str, precision: str = "float32") -> None:
+    """Import every package that a backend needs.
+
+    Args:
+        backend: A key of `BACKENDS`.
+        precision: A number format it works in.
+
+    Raises:
+        MissingExtraError: One is not installed.
+
+    Examples:
+        >>> from hgzoo.backends import require_packages
+        >>> require_packages("torch")
+    """
+    for package in BACKENDS[backend].packages[precision]:
+        require(package, extra=BACKENDS[backend].extra)
+
+
 def _onnxruntime(content: bytes) -> Run:
-    runtime = require("onnxruntime", extra="onnx")
+    runtime = require("onnxruntime", extra=BACKENDS["onnxruntime"].extra)
 
     def session(threads: int) -> Run:
         options = runtime.SessionOptions()
@@ -198,11 +262,11 @@ def _core() -> Any:  # Any: openvino's own, untyped
     goes. Cores that do not go in the reverse order in which they came leave a stack behind that is
     no longer there: the next signal, be it Ctrl-C, ends the process.
     """
-    return require("openvino", extra="openvino").Core()
+    return require("openvino", extra=BACKENDS["openvino"].extra).Core()
 
 
 def _openvino(content: bytes, precision: str, shape: tuple[int, ...]) -> Run:
-    openvino = require("openvino", extra="openvino")
+    openvino = require("openvino", extra=BACKENDS["openvino"].extra)
     core = _core()
     threads = torch.get_num_threads()
     # OpenVINO would take bfloat16 by itself wherever the processor has it. int8 takes it there

@@ -328,7 +328,10 @@ def _check_numbers(name: str, value: Tensor, where: str) -> None:
     if value.is_floating_point() and not (
         torch.isfinite(value.sum()) or torch.isfinite(value).all()
     ):
-        raise WeightsError(f"{where}: {name} holds numbers that are not finite")
+        raise WeightsError(
+            f"{where}: {name} holds numbers that are not finite: the training diverged, or the "
+            "file is damaged; take an earlier checkpoint"
+        )
 
 
 def _separate(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -353,7 +356,10 @@ def _stored(name: str, value: Tensor, *, half: bool) -> Tensor:
     if half and stored.is_floating_point():
         stored = stored.half()
         if torch.isinf(stored).any():
-            raise WeightsError(f"{name} holds numbers too large for half precision")
+            raise WeightsError(
+                f"{name} holds numbers too large for half precision, above 65504; save it in full "
+                "precision, without half"
+            )
     return stored
 
 

@@ -250,7 +250,10 @@ def evaluate(
     """
     options = options or Options()
     if not samples:
-        raise ConfigError("there is nobody to judge by: the validation set is empty")
+        raise ConfigError(
+            "there are no people to evaluate on: the validation set is empty; check that its "
+            "pictures lie where its annotations say"
+        )
     own = model.output.skeleton_for(model.config.num_keypoints)
     skeleton = skeleton or own
     columns = _columns(own, skeleton)
@@ -314,7 +317,10 @@ def _truth(samples: Sequence[Sample], skeleton: Skeleton, there: NDArray[np.bool
     """Return what annotators say; only keypoints that the network has count, [K]."""
     reference = np.array([sample.reference for sample in samples])
     if not (reference > 0).any():
-        raise ConfigError("none of these people has a reference length to measure distances by")
+        raise ConfigError(
+            "none of these people has a reference length to measure distances by; give "
+            "Sample.reference, in picture pixels: of the torso for PCK, of the head for PCKh"
+        )
     annotated = np.stack([sample.visible for sample in samples])
     return Truth(
         keypoints=np.stack([sample.keypoints for sample in samples]),

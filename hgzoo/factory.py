@@ -181,12 +181,11 @@ def _take_named(
     logger.info("heatmap layers of %d of %d keypoints are taken over", len(taken), len(columns))
 
 
-def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Checkpoint:
+def find_weights(name: str | Path) -> Checkpoint:
     """Find pretrained weights, wherever they are, and read them.
 
     Args:
         name: As for `create_model`, or the path of a checkpoint file or folder.
-        cache_dir: Folder for what is downloaded; None takes the Hugging Face cache.
 
     Raises:
         UnknownNameError: No such variant or tag.
@@ -202,7 +201,7 @@ def find_weights(name: str | Path, *, cache_dir: str | Path | None = None) -> Ch
     """
     if _is_checkpoint(name):
         return read_checkpoint(name)
-    return _weights_of(_find(name, cache_dir=cache_dir, weights=True), cache_dir=cache_dir)
+    return _weights_of(_find(name, weights=True), cache_dir=None)
 
 
 def read_checkpoint(

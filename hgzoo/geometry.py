@@ -259,7 +259,10 @@ class Crop:
         """
         numbers = (*self.center, *self.extent, self.rotation)
         if not all(map(math.isfinite, numbers)) or min(self.extent) <= 0.0:
-            raise InputError(f"a crop needs finite numbers and an area, got {self}")
+            raise InputError(
+                "a crop needs finite numbers and an area; got center ({:g}, {:g}), extent "
+                "({:g}, {:g}) and rotation {:g}".format(*numbers)
+            )
 
     @classmethod
     def from_box(cls, box: Box, *, size: tuple[int, int], padding: float = 1.0) -> Crop:

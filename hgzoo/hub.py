@@ -134,7 +134,6 @@ def publish_zoo(
     dry_run: bool = False,
     restricted: bool = False,
     private: bool = False,
-    token: str | None = None,
 ) -> Iterator[Published]:
     """Publish pretrained weights of the zoo, one after the other.
 
@@ -145,7 +144,6 @@ def publish_zoo(
         dry_run: Prepare everything and upload nothing.
         restricted: Also publish weights whose licence does not let hgzoo pass them on.
         private: Make new repositories private.
-        token: As for `push_to_hub`.
 
     Yields:
         What became of each, as soon as it is known; one that fails does not stop the others.
@@ -176,9 +174,7 @@ def publish_zoo(
             sha256 = sha256_of(prepared / directories.WEIGHTS_FILES[0])
             detail = str(prepared)
             if not dry_run:
-                detail = upload(
-                    prepared, repo_id, revision=weights.revision, private=private, token=token
-                )
+                detail = upload(prepared, repo_id, revision=weights.revision, private=private)
         except HgzooError as error:
             yield Published(name=full, repo_id=repo_id, result="failed", detail=str(error))
             continue

@@ -155,7 +155,10 @@ def find_sigmas(truth: Annotations, given: Sequence[float] = ()) -> tuple[list[f
     if len(given) not in (1, num_keypoints):
         raise ConfigError(f"{len(given)} sigmas for {num_keypoints} keypoints; give 1 or all")
     if not all(0 < sigma < float("inf") for sigma in given):
-        raise ConfigError("sigmas are fractions of the root of the area, above 0")
+        raise ConfigError(
+            "sigmas are fractions of the root of the area, above 0, such as 0.05; got "
+            f"{', '.join(f'{sigma:g}' for sigma in given)}"
+        )
     sigmas = [*given] * (num_keypoints // len(given))
     return sigmas, f"sigmas {', '.join(f'{sigma:g}' for sigma in given)} as given"
 

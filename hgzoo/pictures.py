@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from hgzoo.errors import InputError
+from hgzoo.files import atomic, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,6 +70,27 @@ def load(picture: str | Path | Image.Image | NDArray[np.uint8] | Tensor) -> RGB:
     if isinstance(picture, np.ndarray):
         return _checked(picture)
     return _checked(_from_tensor(picture))
+
+
+def save(path: Path, picture: RGB) -> None:
+    """Write a picture as PNG, whole or not at all; the folder is made.
+
+    Args:
+        path: The file.
+        picture: RGB, [H, W, 3], 0..255.
+
+    Raises:
+        OutputError: The file cannot be written.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from hgzoo.pictures import load, save
+        >>> save(Path("drawn/copy.png"), load("photo.jpg"))
+        >>> load("drawn/copy.png").shape
+        (528, 396, 3)
+    """
+    with writing(path), atomic(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def size_of(path: Path) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hgzoo.inference import Network
 
     OnePicture = str | Path | Image.Image | NDArray[np.uint8] | Tensor
+    AnyPicture = TypeVar("AnyPicture", bound=OnePicture)
 
 
 _LOADING = RLock()
@@ -127,9 +128,27 @@ class Predictor:
     def detector(self, detector: Detector) -> None:
         self._detector = detector
 
+    @overload
     def __call__(
         self,
-        pictures: OnePicture | Sequence[OnePicture],
+        pictures: OnePicture,
+        *,
+        boxes: Sequence[Box] | None = None,
+        heatmaps: bool = False,
+    ) -> list[Pose]: ...
+
+    @overload
+    def __call__(
+        self,
+        pictures: list[AnyPicture] | tuple[AnyPicture, ...],
+        *,
+        boxes: Sequence[Sequence[Box]] | None = None,
+        heatmaps: bool = False,
+    ) -> list[list[Pose]]: ...
+
+    def __call__(
+        self,
+        pictures: OnePicture | list[AnyPicture] | tuple[AnyPicture, ...],
         *,
         boxes: Sequence[Box] | Sequence[Sequence[Box]] | None = None,
         heatmaps: bool = False,
@@ -154,9 +173,10 @@ class Predictor:
             WeightsError: The detector is asked, and its weights cannot be had, or are damaged.
         """
         if isinstance(pictures, list | tuple):
-            return self.many(pictures, boxes=boxes, heatmaps=heatmaps)  # type: ignore[arg-type]
-        one = None if boxes is None else [boxes]
-        return self.many([pictures], boxes=one, heatmaps=heatmaps)[0]  # type: ignore[list-item, arg-type]
+            lists = cast("Sequence[Sequence[Box]] | None", boxes)
+            return self.many(pictures, boxes=lists, heatmaps=heatmaps)
+        one = None if boxes is None else [cast("Sequence[Box]", boxes)]
+        return self.many([pictures], boxes=one, heatmaps=heatmaps)[0]
 
     def many(
         self,

@@ -312,7 +312,7 @@ class Run:
 
     def _describe(self) -> None:
         packages = ("hgzoo", "torch", "timm", "accelerate", "numpy", "opencv-python", "pillow")
-        versions = {name: _version(name) for name in packages}
+        versions = {name: installed_version(name) for name in packages}
         _write_json(self.out / "versions.json", {"python": sys.version.split()[0], **versions})
         self.accelerator.init_trackers("tensorboard")
 
@@ -382,7 +382,14 @@ def _shown(
     return batches, crops
 
 
-def _version(package: str) -> str:
+def installed_version(package: str) -> str:
+    """Return a package's version, or "not installed".
+
+    Examples:
+        >>> from hgzoo.run import installed_version
+        >>> installed_version("no-such-package")
+        'not installed'
+    """
     try:
         return version(package)
     except PackageNotFoundError:

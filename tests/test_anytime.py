@@ -47,6 +47,17 @@ def test_the_ends_are_the_first_and_the_last_stack(threshold: float, stack: int)
     torch.testing.assert_close(found, model(pictures)[stack], rtol=1e-4, atol=1e-5)
 
 
+@torch.inference_mode()
+def test_it_works_in_bfloat16() -> None:
+    model = shaken(small_model(num_stacks=3))
+    pictures = images(2)
+    anytime = AnytimeHourglass(model, threshold=0.0, dtype=torch.bfloat16)
+    (found,) = anytime(pictures)
+    wanted = model(pictures)[0]
+    assert found.dtype == torch.float32
+    assert 0 < (found - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
 def test_stacks_that_are_not_needed_do_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     anytime = AnytimeHourglass(shaken(small_model(num_stacks=3)), threshold=0.0)
     for hourglass in anytime.lean.hourglasses[1:]:

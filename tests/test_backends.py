@@ -235,15 +235,38 @@ def test_whole_numbers_are_near(model: hgzoo.StackedHourglass, traced: None) -> 
 
 
 def test_auto_takes_the_fastest_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "find_spec", lambda name: name == "torch")
+    there = {"onnxruntime", "onnx", "onnxscript"}
+    monkeypatch.setattr(backends, "find_spec", lambda name: name in there)
+    monkeypatch.setattr(backends, "require_packages", lambda *_: None)
+    assert backends._chosen("auto", "float32", on_cpu=True) == "onnxruntime"
+    assert backends._chosen("auto", "bfloat16", on_cpu=True) == "torch"
+    assert backends._chosen("auto", "float32", on_cpu=False) == "torch"
+    there.add("openvino")
+    assert backends._chosen("auto", "float32", on_cpu=True) == "openvino"
+
+
+@pytest.mark.parametrize("absent", ["onnx", "onnxscript"])
+def test_auto_leaves_out_an_engine_without_the_packages_that_write_its_graph(
+    absent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "find_spec", lambda name: name != absent)
     assert isinstance(hgzoo.optimize(small_model()), LeanHourglass)
-    monkeypatch.setattr(backends, "require", missing)
-    with pytest.raises(MissingExtraError, match=r'pip install "hgzoo\[onnx\]"'):
-        hgzoo.optimize(small_model(), precision="int8")
 
 
-def missing(module: str, *, extra: str) -> None:
-    raise MissingExtraError(f'{module} is not installed: pip install "hgzoo[{extra}]"')
+@pytest.mark.parametrize(
+    ("options", "extra"),
+    [
+        ({"precision": "int8"}, "onnx"),
+        ({"backend": "onnxruntime"}, "onnx"),
+        ({"backend": "openvino"}, "openvino"),
+    ],
+)
+def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it(
+    options: dict[str, object], extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=rf'needs onnx.*pip install "hgzoo\[{extra}\]"'):
+        hgzoo.optimize(small_model(), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

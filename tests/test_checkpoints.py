@@ -293,6 +293,13 @@ def test_tensors_that_are_no_plain_numbers_are_refused(kind: str) -> None:
         checkpoints.fill(small_model(), state, where="a")
 
 
+def test_numbers_that_are_not_finite_are_told_with_the_way_out() -> None:
+    state = small_model().state_dict()
+    state["stem.conv.bias"] = odd(state["stem.conv.bias"], "nan")
+    with pytest.raises(WeightsError, match=r"^a: stem\.conv\.bias .* take an earlier checkpoint$"):
+        checkpoints.fill(small_model(), state, where="a")
+
+
 def test_tensors_that_share_memory_are_taken_apart(tmp_path: Path) -> None:
     model = small_model()
     model.heads[1].heatmaps.weight = model.heads[0].heatmaps.weight
@@ -312,7 +319,7 @@ def test_numbers_too_large_for_half_precision_are_refused(tmp_path: Path) -> Non
     model = small_model()
     with torch.no_grad():
         model.stem.conv.weight[0] = 1e5
-    with pytest.raises(WeightsError, match="too large for half precision"):
+    with pytest.raises(WeightsError, match=r"above 65504; save it in full precision"):
         save(model, tmp_path / "a.safetensors", half=True)
     assert list(tmp_path.iterdir()) == []
 

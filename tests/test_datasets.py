@@ -10,12 +10,14 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
 from hgzoo.cli import main
 from hgzoo.data import DATASETS, read_coco, usable
 from hgzoo.data.coco import flip_pairs
 from hgzoo.data.mpii import from_json
+from hgzoo.data.mpii_mat import from_mat
 from hgzoo.errors import DataError, UnknownNameError
 from hgzoo.pictures import load
 from hgzoo.skeletons import SKELETONS
@@ -111,6 +113,21 @@ def test_the_training_part_of_one_json_for_all(root: Path, tmp_path: Path) -> No
 def test_a_folder_without_annotations_says_what_belongs_there(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         DATASETS[name].train(tmp_path)
+
+
+def test_another_file_than_mpiis_is_told_what_is_expected(root: Path, tmp_path: Path) -> None:
+    with h5py.File(root / "mpii" / "valid.h5", "a") as file:
+        del file["imgname"]
+    with pytest.raises(
+        DataError, match=r"of MPII; one has imgname, and part as \[N, 16, 2\]; this"
+    ):
+        DATASETS["mpii"].validation(root)
+    (tmp_path / "a.json").write_text('[{"joints": 3}]', encoding="utf-8")
+    with pytest.raises(DataError, match="expected a list of people, each with joint_self"):
+        from_json(tmp_path / "a.json", tmp_path)
+    scipy.io.savemat(tmp_path / "a.mat", {"RELEASE": {"annolist": 1.0}})
+    with pytest.raises(DataError, match="expected RELEASE with annolist and img_train"):
+        from_mat(tmp_path / "a.mat", tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'[{"joints": 3}]', b"[" * 100_000])

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hgzoo.detectors import DETECTORS, Search, check, distinct, make, whole, windows
+from hgzoo.detectors import (
+    DETECTORS,
+    Search,
+    check,
+    distinct,
+    make,
+    torchvision_people,
+    whole,
+    windows,
+)
 from hgzoo.errors import MissingExtraError, UnknownNameError, WeightsError
 from hgzoo.geometry import overlap, tight_box
 from hgzoo.readers import Found
@@ -173,11 +182,14 @@ def faster_rcnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         def forward(self, images: list[Any]) -> list[dict[str, Any]]:
             height, width = images[0].shape[1:]
             boxes = [[1, 2, width, height], [3, 4, 5, 6], [7, 8, 7, 9], [10, 20, 30, 40]]
-            return [{"boxes": torch.tensor(boxes).float(), "labels": torch.tensor([1, 2, 1, 1])}]
+            keep = torch.tensor([0.9, 0.9, 0.9, 0.6]) > self.threshold
+            found = {"boxes": torch.tensor(boxes).float(), "labels": torch.tensor([1, 2, 1, 1])}
+            return [{name: values[keep] for name, values in found.items()}]
 
-    def build(*, weights: Any, progress: bool, **options: Any) -> Finds:
-        assert options == {"weights_backbone": None, "box_score_thresh": 0.5}
+    def build(*, weights: Any, progress: bool, box_score_thresh: float, **options: Any) -> Finds:
+        assert options == {"weights_backbone": None}
         network = Finds()
+        network.threshold = box_score_thresh
         network.load_state_dict(weights.get_state_dict(progress=progress))
         return network
 
@@ -197,6 +209,8 @@ def test_torchvision_gives_the_boxes_of_people(search: Search, faster_rcnn: Path
     __import__("torch").save({}, faster_rcnn)
     boxes = make("torchvision", search.reader)(picture_of(width=70, height=50))
     assert boxes == [(1, 2, 70, 50), (10, 20, 30, 40)]
+    sure = torchvision_people(threshold=0.8)
+    assert sure(picture_of(width=70, height=50)) == [(1, 2, 70, 50)]
 
 
 def test_torchvision_without_its_weights_says_what_to_do(search: Search, faster_rcnn: Path) -> None:

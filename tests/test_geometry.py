@@ -73,7 +73,8 @@ def test_a_box_without_area_is_refused(box: geometry.Box) -> None:
 
 
 def test_a_crop_of_infinite_extent_is_refused() -> None:
-    with pytest.raises(InputError, match="finite"):
+    said = r"finite numbers and an area; got center \(inf, 2\), extent \(inf, inf\) and rotation 0$"
+    with pytest.raises(InputError, match=said):
         Crop.from_box((0, 0, float("inf"), 5), size=(8, 8))
 
 

@@ -5,9 +5,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import HfApi
 
 import hgzoo
 from hgzoo import factory, hub, recipes
@@ -48,6 +50,19 @@ def test_what_was_pushed_comes_back(login: HubServer) -> None:
 def test_the_pushed_card_loads_from_where_it_is(login: HubServer) -> None:
     hgzoo.push_to_hub(small_model(), "me/mine")
     assert b'hgzoo.Predictor("hf-hub:me/mine")' in login.files("me/mine")["README.md"]
+
+
+def test_the_message_is_the_commits(login: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, upload = [], HfApi.upload_folder
+
+    def noted(self: HfApi, **options: Any) -> Any:
+        told.append(options["commit_message"])
+        return upload(self, **options)
+
+    monkeypatch.setattr(HfApi, "upload_folder", noted)
+    hgzoo.push_to_hub(small_model(), "me/mine", message="Train ten epochs more")
+    hgzoo.push_to_hub(small_model(), "me/mine")
+    assert told == ["Train ten epochs more", "Upload weights, config and card"]
 
 
 def test_a_tag_pins_the_commit(login: HubServer) -> None:

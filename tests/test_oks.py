@@ -109,7 +109,7 @@ def test_given_sigmas_are_used(cats: Callable[..., Annotations]) -> None:
     assert figures(truth, results, sigmas=[0.1, 0.1, 0.1, 1e-6])["AP"] == pytest.approx(40.0)
     with pytest.raises(ConfigError, match="3 sigmas for 4 keypoints; give 1 or all"):
         figures(truth, results, sigmas=[0.1, 0.1, 0.1])
-    with pytest.raises(ConfigError, match="above 0"):
+    with pytest.raises(ConfigError, match=r"above 0, such as 0\.05; got 0$"):
         figures(truth, results, sigmas=[0.0])
 
 

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from hgzoo import pictures
-from hgzoo.errors import InputError
+from hgzoo.errors import InputError, OutputError
+from hgzoo.pictures import load, save
 
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
 
@@ -173,3 +174,11 @@ def test_a_pictures_size_is_that_of_the_upright_picture(tmp_path: Path, orientat
 def test_an_array_with_alpha_is_told_what_to_leave_out() -> None:
     with pytest.raises(InputError, match=r"picture\[\.\.\., :3\]"):
         pictures.load(np.zeros((4, 6, 4), np.uint8))
+
+
+def test_a_saved_picture_comes_back_and_what_hinders_it_names_the_file(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    save(tmp_path / "new" / "a.png", picture)
+    np.testing.assert_array_equal(load(tmp_path / "new" / "a.png"), picture)
+    with pytest.raises(OutputError, match=r"cannot write .*a\.png.b\.png"):
+        save(tmp_path / "new" / "a.png" / "b.png", picture)

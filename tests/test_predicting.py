@@ -317,7 +317,6 @@ def test_broken_videos_are_reported_and_the_rest_goes_on(
         (["clip.mp4", "--boxes", "900,2,990,4"], "lies outside the picture"),
         (["a.png", "--smooth"], "for videos"),
         (["a.png", "--frames", "3"], "needs a video"),
-        (["clip.mp4", "--frames", "0"], "1 or more"),
         (["clip.mp4", "--heatmaps"], "neither videos"),
         (["a.png", "--no-draw"], "add --json"),
         (["--camera", "97"], "camera 97 cannot be opened"),

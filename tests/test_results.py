@@ -12,13 +12,14 @@ import scipy.io
 from hgzoo import results
 from hgzoo.cli import main
 from hgzoo.config import InputSpec
-from hgzoo.data import DATASETS, usable
+from hgzoo.data import DATASETS, Dataset, usable
 from hgzoo.errors import DataError, UnknownNameError
 from hgzoo.metrics import hits
 from hgzoo.model import StackedHourglass
 from hgzoo.scoring import BENCHMARKS, read_predictions
+from hgzoo.skeletons import SKELETONS
 from tests.conftest import small_config
-from tests.people import write_coco, write_lsp, write_mpii
+from tests.people import write_coco, write_example_folder, write_lsp, write_mpii
 
 
 def network(folder: Path, *, num_keypoints: int) -> str:
@@ -196,6 +197,34 @@ def test_an_export_of_lsp_has_the_judged_people(tmp_path: Path) -> None:
         assert content["preds"].shape == (200, 14, 2)
     with pytest.raises(UnknownNameError, match=r"\.h5, \.npz"):
         results.find_format(tmp_path / "a.json", "lsp", found.people)
+
+
+def test_a_registered_dataset_is_evaluated_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name on the command line, like a published one; its numbers and pixels are its own."""
+    write_lsp(tmp_path, number=810)
+    mine = Dataset(
+        skeleton=SKELETONS["lsp"],
+        train=DATASETS["lsp"].train,
+        validation=DATASETS["lsp"].validation,
+        first_pixel=0,
+    )
+    monkeypatch.setitem(DATASETS, "mine", mine)
+    judged = evaluate(tmp_path, "mine", "mine.h5", num_keypoints=14)
+    assert (judged["dataset"], judged["people"]) == ("mine", 10)
+    with h5py.File(tmp_path / "mine.h5") as file:
+        assert file["preds"].shape == (10, 14, 2)
+        assert np.isfinite(file["preds"][:]).all()
+
+
+def test_a_file_in_cocos_format_is_evaluated_and_exported(tmp_path: Path) -> None:
+    write_example_folder(tmp_path)
+    (tmp_path / "pictures").rename(tmp_path / "images")
+    judged = evaluate(tmp_path, "my_coco.json", "results.json", num_keypoints=17)
+    scored = score(tmp_path, "coco", "my_coco.json", "results.json")
+    assert scored["people"] == judged["people"] == 6
+    assert scored["figures"] == pytest.approx(judged["oks"]["figures"])
 
 
 # COCO.

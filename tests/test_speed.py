@@ -255,6 +255,8 @@ def test_processes_start_in_turns_and_the_first_round_does_not_count(tmp_path: P
     starts = start_seconds(commands, repeats=1, progress=False)
     assert log.read_text() == "abab"
     assert [(start.command, len(start.seconds)) for start in starts] == [("a", 1), ("b", 1)]
+    with pytest.raises(ConfigError, match=r"^repeats must be at least 1, got 0$"):
+        start_seconds(commands, repeats=0)
     with pytest.raises(HgzooError, match="no such thing"):
         start_seconds({"bad": [sys.executable, "-S", "-c", "exit('no such thing')"]}, repeats=1)
 
@@ -277,7 +279,7 @@ def test_the_start_command_prints_every_row(
 def test_what_is_started_needs_no_export_without_onnx(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(startup, "find_spec", lambda name: None)
+    monkeypatch.setattr(backends, "find_spec", lambda name: None)
     commands = startup.start_commands("hg2_tiny", tmp_path)
     assert [*commands] == [IMPORT, "hgzoo predict --demo --model hg2_tiny"]
 
@@ -328,9 +330,6 @@ def test_conditions_tell_threads_versions_and_processor(
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("hg1_nano --repeats 0", "--repeats must be at least 1"),
-        ("hg1_nano --batch 1,0", "--batch must be at least 1"),
-        ("hg1_nano --threads 0", "--threads must be at least 1"),
         ("hg1_nano --backend pytorch", "unknown backend 'pytorch'; did you mean torch"),
         ("hg1_nano --precision int4", "unknown precision 'int4'; did you mean int8"),
         ("hg1_nano --backend torch --precision int8", "torch cannot do int8"),
@@ -353,7 +352,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_runs(
 
 
 def test_backends_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "find_spec", lambda name: None if name == "openvino" else True)
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "openvino" else True)
     found, missing = ways()
     assert missing == {"openvino": "openvino"}
     assert {way.backend for way in found} == {"plain", "torch", "onnxruntime"}

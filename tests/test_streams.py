@@ -74,13 +74,14 @@ def test_a_stream_gives_what_a_call_gives() -> None:
     predictor = Predictor(small_model())
     pictures = [np.random.default_rng(i).integers(0, 256, (30, 50, 3), np.uint8) for i in range(5)]
     boxes = [[(0.0, 0.0, 30.0, 30.0)], [], *([[(5.0, 5.0, 40.0, 20.0)] * 2] * 3)]
-    expected = predictor(pictures, boxes=boxes)
-    found = stream(predictor, pictures, boxes=boxes, batch=5)
+    expected = predictor(pictures, boxes=boxes, heatmaps=True)
+    found = stream(predictor, pictures, boxes=boxes, batch=5, heatmaps=True)
     for poses, (_, streamed) in zip(expected, found, strict=True):
-        assert isinstance(poses, list)
         assert len(poses) == len(streamed)
         for one, other in zip(poses, streamed, strict=True):
             np.testing.assert_array_equal(one.keypoints, other.keypoints)
+            assert one.heatmaps is not None
+            np.testing.assert_array_equal(one.heatmaps, other.heatmaps)
 
 
 def test_the_next_picture_is_read_and_the_last_one_drawn_while_one_is_in_the_network() -> None:

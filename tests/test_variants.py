@@ -42,11 +42,6 @@ def test_a_recipe_is_compared_with_the_base(
     assert f"| {own} | " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("words", "said"), [(["--repeats", "0"], "at least 1"), (["hg9*"], "did you mean")]
-)
-def test_what_cannot_be_measured_is_told(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["benchmark", "zoo", *words]) == 1
-    assert said in capsys.readouterr().err
+def test_a_wildcard_without_variants_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "zoo", "hg9*"]) == 1
+    assert "did you mean" in capsys.readouterr().err

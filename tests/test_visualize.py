@@ -122,6 +122,36 @@ def test_stacks_share_one_scale_of_brightness() -> None:
     assert panel[:200, 304:604].max() < 0.7 * panel[:200, 608:].max()
 
 
+def test_the_strength_of_a_heatmap_is_how_much_it_hides() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    heights = np.ones((1, 8, 12), np.float32)
+    np.testing.assert_array_equal(visualize.draw_heatmap(crop, heights, strength=0.0), crop)
+    hidden = visualize.draw_heatmap(crop, heights, strength=1.0)
+    assert len(np.unique(hidden.reshape(-1, 3), axis=0)) == 1
+
+
+def test_chosen_heatmaps_are_drawn_alone() -> None:
+    person = pose([(1, 1), (2, 2)], [1, 1], stacks=2)
+    assert person.heatmaps is not None
+    alone = replace(person, heatmaps=person.heatmaps[:, 1:])
+    crop = np.zeros((256, 300, 3), np.uint8)
+    drawn = visualize.draw_stacks(crop, person, keypoints=[1])
+    np.testing.assert_array_equal(drawn, visualize.draw_stacks(crop, alone))
+    assert not np.array_equal(drawn, visualize.draw_stacks(crop, person))
+
+
+def test_curves_fill_the_picture_up_to_their_top() -> None:
+    """Twice the heights under twice the top are the same curve; only the figures differ."""
+    x, rising = [0.0, 1.0], [0.0, 50.0]
+    low = visualize.draw_curves(x, {"a": rising}, x_label="x", top=50.0, size=(240, 400))
+    high = visualize.draw_curves(x, {"a": [0.0, 100.0]}, x_label="x", size=(240, 400))
+    assert low.shape == high.shape == (240, 400, 3)
+    np.testing.assert_array_equal(low[:, 60:], high[:, 60:])
+    assert not np.array_equal(
+        low, visualize.draw_curves(x, {"a": rising}, x_label="x", size=(240, 400))
+    )
+
+
 def test_small_crops_are_enlarged() -> None:
     crop = np.full((64, 32, 3), 100, np.uint8)
     assert visualize.draw_stacks(crop, pose([(1, 1), (2, 2)], [1, 1])).shape == (256, 128, 3)

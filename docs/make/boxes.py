@@ -10,7 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
 import hgzoo
 from docs.make.pages import ROOT, Make
@@ -18,9 +17,8 @@ from hgzoo import visualize
 from hgzoo.benchmark import PeopleFound, WayFound
 from hgzoo.cli.benchmark import found_table, search_table
 from hgzoo.detectors import Finder
-from hgzoo.files import atomic
 from hgzoo.geometry import Crop
-from hgzoo.pictures import RGB, load
+from hgzoo.pictures import RGB, load, save
 from tests.people import WALKING
 
 SEARCH = "docs/results/search.json"
@@ -72,8 +70,7 @@ def draw() -> None:
         picture, [one.box for one in finder.candidates(picture)[: finder.tries]]
     )
     drawn = visualize.draw_boxes(drawn, [pose.box for pose in poses], color=(120, 220, 90))
-    with atomic(ROOT / "docs/images/boxes.png") as temporary:
-        Image.fromarray(visualize.draw_skeleton(drawn, poses)).save(temporary, format="PNG")
+    save(ROOT / "docs/images/boxes.png", visualize.draw_skeleton(drawn, poses))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+
+from hgzoo.run import installed_version
 
 ALLOCATOR = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_CONF", "THP_MEM_ALLOC_ENABLE")
 """Environment variables that change how memory is claimed, besides those named MALLOC_..._."""
@@ -23,7 +24,7 @@ def conditions() -> dict[str, int | str]:
     return {
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        **{name: _version(name) for name in ENGINES},
+        **{name: installed_version(name) for name in ENGINES},
         "processor": " ".join(processor_flags()) or torch.backends.cpu.get_cpu_capability(),
         "allocator": allocator(),
     }
@@ -45,10 +46,3 @@ def processor_flags() -> list[str]:
     lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     flags = next((line for line in lines if line.startswith("flags")), "").split()
     return [flag for flag in TELLING if flag in flags]
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from statistics import median
 from typing import NamedTuple, TypeVar, cast
 
@@ -16,25 +15,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hgzoo import engine
-from hgzoo.backends import ABLE, EXTRAS, BackendName, FastPrecision, optimize
+from hgzoo.backends import (
+    BACKENDS,
+    PRECISIONS,
+    BackendName,
+    FastPrecision,
+    installed,
+    optimize,
+    require_packages,
+)
 from hgzoo.benchmark.counting import Product, live_bytes
 from hgzoo.benchmark.subjects import Subject, demo_crops
 from hgzoo.config import EvalConfig, Options
 from hgzoo.data import DATASETS, Sample
-from hgzoo.errors import ConfigError, UnknownNameError, require
+from hgzoo.errors import ConfigError, UnknownNameError
 from hgzoo.inference import Network, prepare
 from hgzoo.model import StackedHourglass
 from hgzoo.normalization import to_tensor
 from hgzoo.progress import bar
 
 Name = TypeVar("Name", bound=Hashable)
-
-NEEDED = {
-    "torch": ("torch",),
-    "onnxruntime": ("onnx", "onnxscript", "onnxruntime"),
-    "openvino": ("onnx", "onnxscript", "onnxruntime", "openvino"),
-}
-"""What has to be installed for a backend."""
 
 TURN = 0.2
 """Seconds that a turn of a fast network takes: as many calls as fit; a slow one has one call."""
@@ -129,21 +129,24 @@ def ways(
         MissingExtraError: A backend that is asked for by name is not installed.
         ConfigError: No backend can do any of this.
     """
-    for kind, asked, known in (("backend", backends, NEEDED), ("precision", precisions, ABLE)):
+    for kind, asked, known in (
+        ("backend", backends, BACKENDS),
+        ("precision", precisions, PRECISIONS),
+    ):
         for name in asked:
             if name not in known:
                 raise UnknownNameError(kind, name, known)
-    for backend in backends:
-        for module in NEEDED[backend]:
-            require(module, extra=EXTRAS.get(backend, ""))
-    there = [b for b in NEEDED if all(map(find_spec, NEEDED[b]))]
-    missing = {b: EXTRAS[b] for b in NEEDED if b not in there and not backends}
+    for name in backends:
+        for precision in BACKENDS[name].packages:
+            require_packages(name, precision)
+    there = [n for n, one in BACKENDS.items() if all(installed(n, p) for p in one.packages)]
+    missing = {n: one.extra for n, one in BACKENDS.items() if n not in there and not backends}
     found = [
-        Way(backend, precision)
-        for precision, able in ABLE.items()
-        for backend in NEEDED
-        if backend in able
-        and backend in (backends or there)
+        Way(name, precision)
+        for precision in PRECISIONS
+        for name in reversed(BACKENDS)
+        if precision in BACKENDS[name].packages
+        and name in (backends or there)
         and (not precisions or precision in precisions)
     ]
     if not found:

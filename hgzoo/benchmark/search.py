@@ -124,7 +124,7 @@ def compare_boxes(
             ):
                 passed.clear()
                 begin = time.perf_counter()
-                poses: list[Pose] = predictor(picture, boxes=boxes)  # type: ignore[assignment]
+                poses = predictor(picture, boxes=boxes)
                 cost = sum(passed), time.perf_counter() - begin
                 first = _answer(poses[:1], columns, truth, len(poses), *cost)
                 answers.setdefault(way, []).append(first)

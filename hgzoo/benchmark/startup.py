@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+from hgzoo.backends import installed
 from hgzoo.errors import ConfigError, HgzooError
 from hgzoo.export import export
 from hgzoo.factory import load_model
@@ -58,7 +58,7 @@ def start_commands(model: str, folder: Path) -> dict[str, list[str]]:
         IMPORT: [sys.executable, "-c", IMPORT],
         f"hgzoo predict --demo --model {model}": [*predict, "--model", model, *out],
     }
-    if all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
+    if installed("onnxruntime"):
         file = folder / "network.onnx"
         export(network, file, flip=True)
         commands["the same from an ONNX file"] = [*predict, "--model", str(file), *out]
@@ -83,7 +83,7 @@ def start_seconds(
         HgzooError: A process failed.
     """
     if repeats < 1:
-        raise ConfigError(f"--repeats must be at least 1, got {repeats}")
+        raise ConfigError(f"repeats must be at least 1, got {repeats}")
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     turns = [(turn, name) for turn in range(repeats + 1) for name in commands]
     for turn, name in bar(turns, "starting", show=progress, unit="process"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from hgzoo.cli import (
     train,
     zoo,
 )
+from hgzoo.cli.shared import Parser
 from hgzoo.errors import HgzooError
 
 
@@ -47,13 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of every command, for whoever completes, documents or checks words."""
-    top = argparse.ArgumentParser(
-        prog="hgzoo", description="Stacked hourglass networks: keypoints from pictures."
-    )
+    text = "Stacked hourglass networks: keypoints from pictures."
+    top = Parser("hgzoo", description=text, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"hgzoo {__version__}")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = top.add_parts(title="commands", metavar="COMMAND")
     modules = (
         zoo,
         predict,

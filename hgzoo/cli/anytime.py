@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_quiet, command
+from hgzoo.cli.shared import add_quiet, command, number
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
@@ -37,7 +37,7 @@ def add_commands(parts: Any) -> None:
     add("model", nargs="?", default="hg2_tiny", help="a network with weights (%(default)s)")
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets")
     add("--dataset", default="lsp", help="whose held-out people are judged (%(default)s)")
-    add("--loss", type=float, default=0.5, help="points that may be lost (%(default)s)")
+    add("--loss", type=number, default=0.5, help="points that may be lost (%(default)s)")
     add("--plot", metavar="FILE", help="draw the trade-off there")
     add("--json", metavar="FILE", help="write the figures there")
     add_quiet(parser)
@@ -105,9 +105,7 @@ def _plain(one: Exit) -> dict[str, float | None]:
 
 
 def _plot(found: Sequence[Exit], path: Path) -> None:
-    from PIL import Image
-
-    from hgzoo.files import atomic
+    from hgzoo.pictures import save
     from hgzoo.visualize import draw_curves
 
     found = found[::-1]
@@ -116,5 +114,4 @@ def _plot(found: Sequence[Exit], path: Path) -> None:
         {"correct, %": [one.correct for one in found]},
         x_label="stacks a picture passes, in the mean",
     )
-    with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+    save(path, picture)

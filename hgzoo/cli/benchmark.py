@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli import anytime, speed, variants
-from hgzoo.cli.shared import add_quiet, command, set_threads, whole_numbers
+from hgzoo.cli.shared import add_quiet, at_least, command, set_threads, whole_numbers
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
@@ -67,7 +67,7 @@ def add_commands(commands: Any) -> None:
     """Add `benchmark`."""
     text = "measure what the documentation claims"
     parser = command(commands, "benchmark", _decoders, text, examples=EXAMPLES)
-    parts = parser.add_subparsers(title="what to measure", required=True, metavar="WHAT")
+    parts = parser.add_parts(title="what to measure", metavar="WHAT")
     anytime.add_commands(parts)
     text = "the decoders' error on drawn peaks"
     command(parts, "decoders", _decoders, text, examples="hgzoo benchmark decoders")
@@ -75,11 +75,26 @@ def add_commands(commands: Any) -> None:
     parser = command(parts, "train", _train, text, examples=TRAIN)
     add = parser.add_argument
     add("--model", default="hg2", help="a variant, or the path of a recipe (%(default)s)")
-    add("--batch", type=whole_numbers, default=[4, 8], metavar="N,N", help="pictures a step (4,8)")
-    add("--size", type=int, metavar="PIXELS", help="height and width of the crops (the recipe's)")
-    add("--repeats", type=int, default=5, help="steps of each kind that count (%(default)s)")
-    add("--threads", type=int, help="threads of the training process (torch's default)")
-    add("--workers", type=whole_numbers, default=[0, 1, 2], metavar="N,N", help="readers (0,1,2)")
+    add(
+        "--batch",
+        type=whole_numbers(1),
+        default=[4, 8],
+        metavar="N,N",
+        help="pictures a step (4,8)",
+    )
+    add(
+        "--size",
+        type=at_least(1),
+        metavar="PIXELS",
+        help="height and width of the crops (the recipe's)",
+    )
+    add(
+        "--repeats", type=at_least(1), default=5, help="steps of each kind that count (%(default)s)"
+    )
+    add("--threads", type=at_least(1), help="threads of the training process (torch's default)")
+    add(
+        "--workers", type=whole_numbers(0), default=[0, 1, 2], metavar="N,N", help="readers (0,1,2)"
+    )
     add("--json", metavar="FILE", help="write the figures there, with each step's seconds")
     add_quiet(parser)
     text = "keypoints without boxes: true boxes, whole pictures and the search side by side"
@@ -87,7 +102,7 @@ def add_commands(commands: Any) -> None:
     add = parser.add_argument
     add("--data", required=True, metavar="DIR", help="holds lsp, lspet, people, background")
     add("--model", default="hg2_tiny", help="weights with LSP's keypoints (%(default)s)")
-    add("--pictures", type=int, metavar="N", help="only the first so many of each set")
+    add("--pictures", type=at_least(1), metavar="N", help="only the first so many of each set")
     add("--json", metavar="FILE", help="write the figures there")
     add_quiet(parser)
     speed.add_commands(parts)
@@ -152,14 +167,6 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what cannot be measured, before anything starts."""
     from hgzoo.benchmark import PICTURES
 
-    for name, numbers, least in (
-        ("--batch", options.batch, 1),
-        ("--repeats", [options.repeats], 1),
-        ("--threads", [] if options.threads is None else [options.threads], 1),
-        ("--workers", options.workers, 0),
-    ):
-        if min(numbers, default=least) < least:
-            raise ConfigError(f"{name} must be at least {least}, got {min(numbers)}")
     if max(options.batch) > PICTURES:
         raise ConfigError(f"--batch must be at most {PICTURES}, got {max(options.batch)}")
 
@@ -241,8 +248,6 @@ def _search(options: argparse.Namespace) -> int:
     from hgzoo.factory import load_model
     from hgzoo.progress import bar
 
-    if options.pictures is not None and options.pictures < 1:
-        raise ConfigError(f"--pictures must be at least 1, got {options.pictures}")
     model = load_model(options.model).eval()
     lsp_columns(model)
     lspet, lsp = (

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import command
-from hgzoo.files import atomic
+from hgzoo.cli.shared import ALL_DATASETS, command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +31,7 @@ def add_commands(commands: Any) -> None:
     parser = command(commands, "data", _check, text, examples=EXAMPLES)
     add = parser.add_argument
     add("what", choices=("check",), help="check: read the annotations and look for the pictures")
-    add("dataset", help="coco, flic, lsp, lspet, lspet_cleaned or mpii")
+    add("dataset", help=f"{ALL_DATASETS}, or a JSON in COCO's format")
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
     add("--part", choices=("train", "validation"), default="train", help="(%(default)s)")
     add("--sheet", metavar="FILE", help="draw people with their keypoints there")
@@ -43,6 +42,7 @@ def _check(options: argparse.Namespace) -> int:
     import numpy as np
 
     from hgzoo.data import find, inspect, usable
+    from hgzoo.pictures import save
 
     dataset, read = find(options.dataset, options.part, Path(options.data))
     samples = read(Path(options.data))
@@ -69,7 +69,7 @@ def _check(options: argparse.Namespace) -> int:
     _list("things worth a look", doubts, every=options.all)
     drawable = [person for person in people if person.path in sizes]
     if options.sheet and drawable:
-        _write(contact_sheet(drawable, dataset.skeleton), Path(options.sheet))
+        save(Path(options.sheet), contact_sheet(drawable, dataset.skeleton))
     return int(not people)
 
 
@@ -116,10 +116,3 @@ def contact_sheet(people: Sequence[Sample], skeleton: Skeleton) -> RGB:
         drawn = draw_skeleton(crop.warp(load(person.path)), [pose])
         sheet[row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = drawn
     return sheet
-
-
-def _write(sheet: RGB, path: Path) -> None:
-    from PIL import Image
-
-    with atomic(path) as temporary:
-        Image.fromarray(sheet).save(temporary, format="PNG")

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from hgzoo.cli.shared import command
+from hgzoo.cli.shared import at_least, command
 from hgzoo.errors import ConfigError
 
 DEFAULT = "hg2_tiny"
@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
         help=f"offer this network first; repeat it for more ({DEFAULT})",
     )
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s: only this machine)")
-    add("--port", type=int, help="port to listen on (the first free one from 7860)")
+    add("--port", type=at_least(1), help="port to listen on (the first free one from 7860)")
     add("--no-browser", action="store_true", help="do not open a browser")
     add(
         "--export-space",
@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     named = options.model or [DEFAULT]
-    if options.port is not None and not 0 < options.port < 65536:
+    if options.port is not None and options.port > 65535:
         raise ConfigError(f"--port takes 1 to 65535, got {options.port}")
     if options.export_space:
         from hgzoo.webdemo import space

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.predict import pictures_in
-from hgzoo.cli.shared import add_quiet, command
+from hgzoo.cli.shared import add_quiet, at_least, command
 from hgzoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def add_commands(commands: Any) -> None:
         metavar="PICTURE",
         help="for int8: pictures, folders or wildcards, each picture showing a person",
     )
-    add("--num-stacks", type=int, metavar="N", help="write only the first stacks (all)")
+    add("--num-stacks", type=at_least(1), metavar="N", help="write only the first stacks (all)")
     add_quiet(parser)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_machine, add_quiet, add_run, command, together
+from hgzoo.cli.shared import add_machine, add_quiet, add_run, at_least, command, together
 
 if TYPE_CHECKING:
     from hgzoo.skeletons import Skeleton
@@ -30,7 +30,12 @@ def add_commands(commands: Any) -> None:
     add("--images", required=True, metavar="DIR", help="the folder of the pictures")
     add("--val", metavar="FILE", help="annotations to judge by (a tenth of the pictures)")
     add("--category", default="", help="name of the category (the one that has keypoints)")
-    add("--freeze", type=int, metavar="N", help="keep the stem and the first N stacks as they are")
+    add(
+        "--freeze",
+        type=at_least(0),
+        metavar="N",
+        help="keep the stem and the first N stacks as they are",
+    )
     add_run(parser, out="runs/finetuned-MODEL", changes="epochs=50 or lr=1e-4")
     add_machine(parser)
     add_quiet(parser)

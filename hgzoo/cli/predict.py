@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_quiet, add_reading, command, together
+from hgzoo.cli.shared import add_quiet, add_reading, at_least, command, number, together
 from hgzoo.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add_commands(commands: Any) -> None:
     add = parser.add_argument
     add("pictures", nargs="*", metavar="PICTURE", help="pictures, videos, folders or wildcards")
     add("--demo", action="store_true", help="use the picture that comes with hgzoo")
-    add("--camera", type=int, metavar="N", help="use camera N, from 0; Ctrl-C ends it")
+    add("--camera", type=at_least(0), metavar="N", help="use camera N, from 0; Ctrl-C ends it")
     add(
         "--model",
         default="hg2_tiny",
@@ -69,11 +69,11 @@ def add_commands(commands: Any) -> None:
     add("--heatmaps", action="store_true", help="also draw the heatmaps of every stack")
     add(
         "--threshold",
-        type=float,
+        type=number,
         help="smallest score to draw (0.5; 0.2 for weights whose scores are not calibrated)",
     )
     add("--smooth", action="store_true", help="calm the keypoints of videos (One Euro filter)")
-    add("--frames", type=int, metavar="N", help="stop after so many frames of each video")
+    add("--frames", type=at_least(1), metavar="N", help="stop after so many frames of each video")
     add("--resume", action="store_true", help="go on where a run with the same options stopped")
     add_reading(parser)
     add_quiet(parser)
@@ -162,8 +162,8 @@ def _check(options: argparse.Namespace, items: Sequence[Item]) -> None:
         raise ConfigError("--heatmaps draws pictures; it goes with neither videos nor --no-draw")
     if options.no_draw and not options.json:
         raise ConfigError("--no-draw leaves nothing to do; add --json FILE")
-    if options.frames is not None and (options.frames < 1 or not videos):
-        raise ConfigError("--frames takes 1 or more, and needs a video or a camera")
+    if options.frames is not None and not videos:
+        raise ConfigError("--frames needs a video or a camera; there is none")
     if options.resume and options.camera is not None:
         raise ConfigError("--resume cannot bring back what a camera saw; leave it out")
 

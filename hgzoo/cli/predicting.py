@@ -16,11 +16,9 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image
-
 from hgzoo import pictures, processes, visualize
 from hgzoo.errors import InputError
-from hgzoo.files import atomic, writing
+from hgzoo.files import writing
 from hgzoo.geometry import Box
 from hgzoo.predict import Predictor
 from hgzoo.progress import bar
@@ -257,7 +255,7 @@ def _asked_for(job: Job, poses: Sequence[Pose]) -> list[Pose]:
 def _draw(job: Job, item: Item, pixels: pictures.RGB, poses: Sequence[Pose]) -> None:
     if item.drawn is None:
         return
-    _save(item.drawn, visualize.draw_skeleton(pixels, poses, threshold=job.threshold))
+    pictures.save(item.drawn, visualize.draw_skeleton(pixels, poses, threshold=job.threshold))
 
 
 def _draw_heatmaps(job: Job, item: Item, pixels: pictures.RGB, poses: Sequence[Pose]) -> None:
@@ -267,12 +265,7 @@ def _draw_heatmaps(job: Job, item: Item, pixels: pictures.RGB, poses: Sequence[P
     name = item.drawn.name.removesuffix(".pose.png")
     for number, pose in enumerate(poses):
         panel = visualize.draw_stacks(job.predictor.view(pixels, pose.box), pose)
-        _save(item.drawn.with_name(f"{name}.stacks{number}.png"), panel)
-
-
-def _save(path: Path, picture: pictures.RGB) -> None:
-    with writing(path), atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+        pictures.save(item.drawn.with_name(f"{name}.stacks{number}.png"), panel)
 
 
 def _video(job: Job, item: Item, index: Index, writer: Writer, shown: Any) -> int:

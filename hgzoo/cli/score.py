@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import command
+from hgzoo.cli.shared import command, numbers
 from hgzoo.errors import ConfigError, UnknownNameError
-from hgzoo.files import atomic, write_text
+from hgzoo.files import write_text
 
 if TYPE_CHECKING:
     from hgzoo.oks import Precision
@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
     )
     add(
         "--sigmas",
-        type=_numbers,
+        type=numbers,
         default=[],
         metavar="NUMBERS",
         help="for coco: one for all keypoints or one for each, with commas (COCO's own for its 17 "
@@ -57,10 +57,6 @@ def add_commands(commands: Any) -> None:
         metavar="FILE",
         help="draw curves there: hits over the threshold, or precision over recall (coco)",
     )
-
-
-def _numbers(text: str) -> list[float]:
-    return [float(one) for one in text.split(",")]
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -146,11 +142,9 @@ def score_table(score: Score) -> str:
 
 def _plot(curve: Mapping[str, Sequence[float]], path: Path, *, along: str, label: str) -> None:
     """Draw curves over the one of them that is the horizontal axis."""
-    from PIL import Image
-
+    from hgzoo.pictures import save
     from hgzoo.visualize import draw_curves
 
     curves = {name: values for name, values in curve.items() if name != along}
     drawn = draw_curves(curve[along], curves, x_label=label)
-    with atomic(path) as temporary:
-        Image.fromarray(drawn).save(temporary, format="PNG")
+    save(path, drawn)

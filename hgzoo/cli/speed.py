@@ -12,9 +12,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_quiet, command, set_threads, whole_numbers
+from hgzoo.cli.shared import add_quiet, at_least, command, set_threads, whole_numbers
 from hgzoo.errors import ConfigError
-from hgzoo.files import atomic, write_text
+from hgzoo.files import write_text
 
 if TYPE_CHECKING:
     from hgzoo.benchmark import Around, Made, Speed, Start, Subject
@@ -66,9 +66,15 @@ def add_commands(parts: Any) -> None:
     )
     add("--backend", type=_words, default=[], metavar="NAME,NAME", help="all that are installed")
     add("--precision", type=_words, default=[], metavar="NAME,NAME", help="float32,bfloat16,int8")
-    add("--batch", type=whole_numbers, default=[1, 8], metavar="N,N", help="pictures a call (1,8)")
-    add("--threads", type=int, help="threads of every engine (torch's default)")
-    add("--repeats", type=int, default=7, help="rounds that count (%(default)s)")
+    add(
+        "--batch",
+        type=whole_numbers(1),
+        default=[1, 8],
+        metavar="N,N",
+        help="pictures a call (1,8)",
+    )
+    add("--threads", type=at_least(1), help="threads of every engine (torch's default)")
+    add("--repeats", type=at_least(1), default=7, help="rounds that count (%(default)s)")
     add(
         "--data",
         metavar="DIR",
@@ -81,15 +87,15 @@ def add_commands(parts: Any) -> None:
     text = "the steps around the network: cutting crops and decoding heatmaps"
     parser = command(parts, "around", _around, text, examples="hgzoo benchmark around")
     add = parser.add_argument
-    add("--threads", type=int, help="threads of torch (its default)")
-    add("--repeats", type=int, default=7, help="rounds that count (%(default)s)")
+    add("--threads", type=at_least(1), help="threads of torch (its default)")
+    add("--repeats", type=at_least(1), default=7, help="rounds that count (%(default)s)")
     add("--json", metavar="FILE", help="write the figures there, with each round's seconds")
     add_quiet(parser)
     text = "the start of a cold process, until it has keypoints"
     parser = command(parts, "startup", _startup, text, examples="hgzoo benchmark startup")
     add = parser.add_argument
     add("--model", default="hg2_tiny", help="a model with weights (%(default)s)")
-    add("--repeats", type=int, default=5, help="rounds that count (%(default)s)")
+    add("--repeats", type=at_least(1), default=5, help="rounds that count (%(default)s)")
     add("--json", metavar="FILE", help="write the figures there, with each process's seconds")
     add_quiet(parser)
 
@@ -101,9 +107,6 @@ def _words(text: str) -> list[str]:
 def _models(options: argparse.Namespace) -> int:
     from hgzoo import benchmark
 
-    for name, least in (("repeats", options.repeats), ("batch", min(options.batch))):
-        if least < 1:
-            raise ConfigError(f"--{name} must be at least 1, got {least}")
     ways, missing = benchmark.ways(options.backend, options.precision)
     set_threads(options.threads)
     people, judges = _people(options.data) if options.data else ([], [])
@@ -249,9 +252,8 @@ def made_table(made: Sequence[Made]) -> str:
 
 def _plot(speeds: Sequence[Speed], path: Path) -> None:
     """Draw a group of bars for each model, batch and precision, a bar a backend."""
-    from PIL import Image
-
     from hgzoo.benchmark import CEILINGS, PLAIN, times_faster
+    from hgzoo.pictures import save
     from hgzoo.visualize import draw_bars
 
     plain = {(row.model, row.batch): row for row in speeds if row.way == PLAIN}
@@ -263,15 +265,12 @@ def _plot(speeds: Sequence[Speed], path: Path) -> None:
     label = "times faster than the plain network, by model, precision and pictures a call"
     size = (480, max(720, 230 + 190 * len(groups)))
     drawn = draw_bars(groups, label=label, line=1.0, size=size)
-    with atomic(path) as temporary:
-        Image.fromarray(drawn).save(temporary, format="PNG")
+    save(path, drawn)
 
 
 def _around(options: argparse.Namespace) -> int:
     from hgzoo.benchmark import around, conditions
 
-    if options.repeats < 1:
-        raise ConfigError(f"--repeats must be at least 1, got {options.repeats}")
     set_threads(options.threads)
     rows = around(repeats=options.repeats, progress=not options.quiet)
     now = conditions()
@@ -299,8 +298,6 @@ def around_table(rows: Sequence[Around]) -> str:
 def _startup(options: argparse.Namespace) -> int:
     from hgzoo.benchmark import conditions, start_commands, start_seconds
 
-    if options.repeats < 1:
-        raise ConfigError(f"--repeats must be at least 1, got {options.repeats}")
     with TemporaryDirectory() as folder:
         commands = start_commands(options.model, Path(folder))
         starts = start_seconds(commands, repeats=options.repeats, progress=not options.quiet)

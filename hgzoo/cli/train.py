@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hgzoo.cli.score import plot_score, precision_table, score_table
-from hgzoo.cli.shared import add_machine, add_quiet, add_reading, add_run, command, together
+from hgzoo.cli.shared import (
+    HELD_OUT_DATASETS,
+    add_machine,
+    add_quiet,
+    add_reading,
+    add_run,
+    command,
+    number,
+    together,
+)
 from hgzoo.errors import ConfigError
 from hgzoo.files import write_text
 
@@ -56,7 +65,8 @@ def add_commands(commands: Any) -> None:
     add = parser.add_argument
     add("model", help="a name of the zoo, a weights file or a run folder")
     add("--data", required=True, metavar="DIR", help="the folder that holds the datasets' folders")
-    add("--dataset", default="lsp", help="which set, or a JSON in COCO's format (%(default)s)")
+    names = f"{HELD_OUT_DATASETS}, or a JSON in COCO's format below DIR (%(default)s)"
+    add("--dataset", default="lsp", metavar="NAME", help=names)
     add("--json", metavar="FILE", help="write the figures there")
     add("--plot", metavar="FILE", help="draw the curve of each row over the threshold there")
     add(
@@ -65,7 +75,7 @@ def add_commands(commands: Any) -> None:
         help="write the predictions there, for the dataset's own tool: .json (coco), .mat (mpii), "
         ".h5 or .npz (all but coco)",
     )
-    add("--threshold", type=float, help="fraction of the reference length (the dataset's)")
+    add("--threshold", type=number, help="fraction of the reference length (the dataset's)")
     add_reading(parser)
     add_machine(parser)
     add_quiet(parser)

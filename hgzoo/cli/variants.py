@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hgzoo.cli.shared import add_quiet, command, set_threads
-from hgzoo.errors import ConfigError, UnknownNameError
+from hgzoo.cli.shared import add_quiet, at_least, command, set_threads
+from hgzoo.errors import UnknownNameError
 from hgzoo.files import write_text
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def add_commands(parts: Any) -> None:
     parser = command(parts, "zoo", _zoo, text, examples=EXAMPLES)
     add = parser.add_argument
     add("models", nargs="*", metavar="MODEL", help="wildcards or paths of recipes (the whole zoo)")
-    add("--threads", type=int, help="threads (torch's default)")
-    add("--repeats", type=int, default=5, help="rounds that count (%(default)s)")
+    add("--threads", type=at_least(1), help="threads (torch's default)")
+    add("--repeats", type=at_least(1), default=5, help="rounds that count (%(default)s)")
     add("--json", metavar="FILE", help="write the figures there, with each round's seconds")
     add_quiet(parser)
 
@@ -40,8 +40,6 @@ def add_commands(parts: Any) -> None:
 def _zoo(options: argparse.Namespace) -> int:
     from hgzoo.benchmark import BASE, conditions, variant_speeds
 
-    if options.repeats < 1:
-        raise ConfigError(f"--repeats must be at least 1, got {options.repeats}")
     names = dict.fromkeys([BASE, *_names(options.models or ["*"])])
     set_threads(options.threads)
     rows = variant_speeds(list(names), repeats=options.repeats, progress=not options.quiet)

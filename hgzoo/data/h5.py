@@ -32,7 +32,11 @@ def read_h5(path: Path, images: Path, skeleton: Skeleton) -> list[Sample]:
         array(arrays, name, path) for name in ("part", "scale", "center", "normalize", "visible")
     )
     if part.shape[1:] != (skeleton.num_keypoints, 2) or "imgname" not in arrays:
-        raise DataError(f"{path} is no annotation file of {skeleton.name.upper()}")
+        raise DataError(
+            f"{path} is no annotation file of {skeleton.name.upper()}; one has imgname, and part "
+            f"as [N, {skeleton.num_keypoints}, 2]; this has part as {list(part.shape)}, beside "
+            f"{', '.join(name for name in arrays if name != 'part')}"
+        )
     pictures, people = (_numbers(arrays, name, path, len(part)) for name in ("index", "person"))
     return [
         from_1_based(

@@ -127,7 +127,11 @@ def from_json(path: Path, images: Path) -> list[tuple[Sample, bool]]:
             people = json.load(file)
         return [_person(person, images) for person in people]
     except (OSError, ValueError, LookupError, TypeError, EOFError, RecursionError) as error:
-        raise DataError(f"{path} is no annotation file of MPII: {error!r}") from error
+        raise DataError(
+            f"{path} is no annotation file of MPII: {error!r}; expected a list of people, each "
+            "with joint_self, img_paths, objpos and scale_provided, or with joints, joints_vis, "
+            "image, center and scale"
+        ) from error
 
 
 def _person(person: dict[str, Any], images: Path) -> tuple[Sample, bool]:  # Any: JSON

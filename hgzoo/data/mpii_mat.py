@@ -70,7 +70,10 @@ def from_mat(path: Path, images: Path) -> list[tuple[Sample, bool]]:
             for person in _people(picture, index, images, validation)
         ]
     except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{path} is no annotation file of MPII: {error!r}") from error
+        raise DataError(
+            f"{path} is no annotation file of MPII: {error!r}; expected RELEASE with annolist and "
+            "img_train, as in mpii_human_pose_v1_u12_1.mat"
+        ) from error
 
 
 def validation_people() -> dict[str, set[int]]:
