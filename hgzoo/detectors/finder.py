@@ -23,6 +23,9 @@ WEIGHTS = "hg1_finder"
 BODY_MARGIN = 0.07
 """How far a body reaches beyond its keypoints, of their box's longer side."""
 
+ROOM = 0.03
+"""Room round the keypoints in the boxes that come back: between their own box and the body's."""
+
 
 class Candidate(NamedTuple):
     """A box in which a person may be.
@@ -66,6 +69,8 @@ class Finder:
         most: How many candidates are shown closer at most.
         worth: Smallest score of a candidate that the keypoint network is asked about.
         threshold: Smallest score of a person.
+        rounds: How often a person who was found is looked at again, at most.
+        still: A box stands still when it overlaps the one before by so much (IoU).
 
     Examples:
         >>> import hgzoo
@@ -89,8 +94,10 @@ class Finder:
     tries: int = 3
     sure: float = 0.2
     most: int = 10
-    worth: float = 0.2
-    threshold: float = 0.06
+    worth: float = 0.35
+    threshold: float = 0.07
+    rounds: int = 2
+    still: float = 0.9
 
     def __call__(self, picture: RGB) -> list[Box]:
         """Find people.
@@ -103,7 +110,7 @@ class Finder:
             first; none where nobody is found.
         """
         people = self._people(picture, self.candidates(picture))
-        return self._settled(picture, people)
+        return [self._settled(picture, one.box) for one in people]
 
     def candidates(self, picture: RGB) -> list[Candidate]:
         """Return the boxes in which people may be, the highest score first; at least one.
@@ -171,14 +178,15 @@ class Finder:
         likely = [one for one in ranked if one.score >= self.threshold]
         return distinct(likely, sigmas=self.keypoints.skeleton.sigmas)
 
-    def _settled(self, picture: RGB, people: Sequence[_Person]) -> list[Box]:
-        """Look once more, where the keypoints were, and let the boxes move to what is seen."""
-        shown = [window_round(one.box, self.keypoints.input) for one in people]
-        sights = look(self.keypoints, picture, shown) if shown else []
-        return [
-            halfway(one.candidate, round_body(sight.box, (picture.shape[0], picture.shape[1])))
-            for one, sight in zip(people, sights, strict=True)
-        ]
+    def _settled(self, picture: RGB, box: Box) -> Box:
+        """Let a box move to the keypoints in it, until it stands still; they lie well inside."""
+        for _ in range(self.rounds):
+            before = box
+            (sight,) = look(self.keypoints, picture, [window_round(box, self.keypoints.input)])
+            box = round_body(sight.box, (picture.shape[0], picture.shape[1]), margin=ROOM)
+            if overlap(box, before) >= self.still:
+                break
+        return box
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -186,27 +194,26 @@ class _Person:
     """A candidate, and what the keypoint network says of it."""
 
     score: float
-    candidate: Box
     keypoints: NDArray[np.float64]  # [K, 2], picture pixels
-    box: Box  # halfway between the candidate's and the one round the keypoints
+    box: Box  # halfway between the candidate's and that of the keypoints
 
     @classmethod
     def seen(cls, candidate: Candidate, sight: Sight, picture: RGB) -> _Person:
         body = round_body(sight.box, (picture.shape[0], picture.shape[1]))
         return cls(
             score=candidate.score * sight.score * overlap(candidate.box, body),
-            candidate=candidate.box,
             keypoints=sight.keypoints,
-            box=halfway(candidate.box, body),
+            box=halfway(candidate.box, sight.box),
         )
 
 
-def round_body(box: Box, shape: tuple[int, int]) -> Box:
+def round_body(box: Box, shape: tuple[int, int], *, margin: float = BODY_MARGIN) -> Box:
     """Enlarge the box of a person's keypoints to that of the body, within an image.
 
     Args:
         box: (x0, y0, x1, y1), edges, pixels.
         shape: (height, width) of the image.
+        margin: How far the body reaches beyond, of the box's longer side.
 
     Examples:
         >>> from hgzoo.detectors.finder import round_body
@@ -214,13 +221,13 @@ def round_body(box: Box, shape: tuple[int, int]) -> Box:
         (3.0, 13.0, 67.0, 125.0)
     """
     x0, y0, x1, y1 = box
-    margin = BODY_MARGIN * max(x1 - x0, y1 - y0)
+    room = margin * max(x1 - x0, y1 - y0)
     height, width = shape
     return (
-        max(x0 - margin, 0.0),
-        max(y0 - margin, 0.0),
-        min(x1 + margin, float(width)),
-        min(y1 + margin, float(height)),
+        max(x0 - room, 0.0),
+        max(y0 - room, 0.0),
+        min(x1 + room, float(width)),
+        min(y1 + room, float(height)),
     )
 
 
