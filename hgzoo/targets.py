@@ -108,7 +108,8 @@ def with_company(
     target = draw(xy, size, sigma)
     if not company.shape[1]:
         return target, visible
-    others = draw(company.flatten(0, 1), size, sigma).unflatten(0, company.shape[:2]).amax(1)
+    drawn = draw(company.flatten(0, 1), size, sigma)  # [B * P, K, H, W]
+    others = drawn.reshape(*company.shape[:2], *drawn.shape[1:]).amax(1)
     target = torch.maximum(target * visible[..., None, None], others)
     return target, visible | (others.amax((2, 3)) > 0)
 

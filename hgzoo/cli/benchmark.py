@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from hgzoo.files import write_text
 
 if TYPE_CHECKING:
     from hgzoo.benchmark import Loading, PeopleFound, Step, WayFound
+    from hgzoo.benchmark.people import Crowd
     from hgzoo.config import Recipe
     from hgzoo.model import StackedHourglass
 
@@ -281,11 +282,12 @@ def _found(model: StackedHourglass, options: argparse.Namespace) -> list[PeopleF
     root, number = Path(options.data), options.pictures
     predictor = {way: Predictor(model, detector=way) for way in LOOKING}
     rows = []
-    for name, read in {
+    readers: dict[str, Callable[..., tuple[list[Path], Iterable[Crowd]]]] = {
         "everyday people, by hand": partial(everyday, by_hand=True),
         "everyday people, MoveNet": partial(everyday, by_hand=False),
         "nobody": empty_rooms,
-    }.items():
+    }
+    for name, read in readers.items():
         for way in LOOKING:
             paths, crowds = read(root, number=number)
             shown = bar(

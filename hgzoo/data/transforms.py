@@ -84,7 +84,7 @@ class Item(NamedTuple):
     image: NDArray[np.uint8]  # [H, W, 3]
     keypoints: NDArray[np.float64]
     visible: NDArray[np.bool_]
-    index: int
+    index: int  # type: ignore[assignment]  # tuple has a method of this name
     weight: float
     company: NDArray[np.float64]
     known: NDArray[np.bool_]
