@@ -96,7 +96,7 @@ def test_who_is_out_of_the_window_leaves_those_in_it(path: Path) -> None:
 
 
 def test_an_edge_beyond_the_window_has_no_peak(path: Path) -> None:
-    target, visible, _ = drawn(boxed((-20.0, 10.0, 22.0, 50.0), path=path))
+    _, visible, _ = drawn(boxed((-20.0, 10.0, 22.0, 50.0), path=path))
     assert visible.tolist() == [[True, False, True, True, True]]
     beside, seen, _ = drawn(boxed(RIGHT, (-20.0, 10.0, 22.0, 50.0), path=path))
     assert seen.all()

@@ -17,7 +17,8 @@ from hgzoo.errors import DataError
 from hgzoo.geometry import inside
 from tests.conftest import small_model
 from tests.people import write_lsp, write_lspet
-from tests.test_people_data import person, write
+from tests.test_people_data import person as somebody
+from tests.test_people_data import write
 
 
 def test_a_person_lies_in_its_scene_where_its_keypoints_say(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_the_command_compares_the_ways(
     monkeypatch.setattr(lsp, "lspet_held_out", lsp.lspet_train)
     monkeypatch.setattr(lsp, "lsp_validation", lsp.lsp_train)
     name = next(name for name in sorted(held_out()) if not for_choosing(name))
-    write(tmp_path, person(), file_name=name)
+    write(tmp_path, somebody(), file_name=name)
     (tmp_path / "people" / "images").mkdir()
     (tmp_path / "background").mkdir()
     for path in (tmp_path / "people" / "images" / name, tmp_path / "background" / "0005.jpg"):
