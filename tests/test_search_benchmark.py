@@ -5,15 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hgzoo import checkpoints
 from hgzoo.benchmark import LOOKING, NEAREST, TRUE, WHOLE, as_they_are, in_scenes, judged
 from hgzoo.cli import main
 from hgzoo.data import DATASETS, lsp
+from hgzoo.data.boxes import for_choosing
+from hgzoo.data.people import held_out
 from hgzoo.errors import DataError
 from hgzoo.geometry import inside
 from tests.conftest import small_model
 from tests.people import write_lsp, write_lspet
+from tests.test_people_data import person as somebody
+from tests.test_people_data import write
 
 
 def test_a_person_lies_in_its_scene_where_its_keypoints_say(tmp_path: Path) -> None:
@@ -49,13 +54,22 @@ def test_the_command_compares_the_ways(
     write_lsp(tmp_path, number=2)
     monkeypatch.setattr(lsp, "lspet_held_out", lsp.lspet_train)
     monkeypatch.setattr(lsp, "lsp_validation", lsp.lsp_train)
+    name = next(name for name in sorted(held_out()) if not for_choosing(name))
+    write(tmp_path, somebody(), file_name=name)
+    (tmp_path / "people" / "images").mkdir()
+    (tmp_path / "background").mkdir()
+    for path in (tmp_path / "people" / "images" / name, tmp_path / "background" / "0005.jpg"):
+        Image.fromarray(np.zeros((120, 90, 3), np.uint8)).save(path)
     checkpoints.write(small_model().checkpoint(), tmp_path / "a.safetensors")
     file = tmp_path / "search.json"
     command = ["benchmark", "search", "--data", str(tmp_path), "--quiet", "--json", str(file)]
     assert main([*command, "--model", str(tmp_path / "a.safetensors"), "--pictures", "1"]) == 0
-    assert capsys.readouterr().out.count("\n") == 2 + 3 * 6
+    assert capsys.readouterr().out.count("\n") == 2 + 3 * 2 + 1 + 2 + 3 * 6
     ways = [way for looking in LOOKING for way in (looking, looking + NEAREST)]
-    rows = json.loads(file.read_text(encoding="utf-8"))
+    table = json.loads(file.read_text(encoding="utf-8"))
+    assert [row["people"] for row in table["found"]] == [1, 1, 0, 0, 0, 0]
+    assert [row["number"] for row in table["found"]] == [1, 1, 0, 0, 1, 1]
+    rows = table["boxes"]
     assert [row["way"] for row in rows] == 3 * [TRUE, WHOLE, *ways]
     for row in rows:
         assert row["people"] == 1

@@ -76,9 +76,9 @@ def find_people(
         number=number,
         people=people,
         found=100.0 * found / people if people else None,
-        boxes=boxes / number,
-        false=false / number,
-        empty=100.0 * empty / number,
+        boxes=boxes / max(number, 1),
+        false=false / max(number, 1),
+        empty=100.0 * empty / max(number, 1),
     )
 
 

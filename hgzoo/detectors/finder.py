@@ -67,8 +67,10 @@ class Finder:
         tries: How many candidates a window shows closer in any case.
         sure: From this height on, further candidates are shown closer too.
         most: How many candidates are shown closer at most.
-        worth: Smallest score of a candidate that the keypoint network is asked about.
-        threshold: Smallest score of a person.
+        worth: Smallest score of a candidate, besides the best, that the keypoint network is asked
+            about.
+        least: Smallest score of the best person: below it, nobody is there.
+        threshold: Smallest score of a person besides the best.
         rounds: How often a person who was found is looked at again, at most.
         still: A box stands still when it overlaps the one before by so much (IoU).
 
@@ -95,6 +97,7 @@ class Finder:
     sure: float = 0.2
     most: int = 10
     worth: float = 0.35
+    least: float = 0.05
     threshold: float = 0.07
     rounds: int = 2
     still: float = 0.9
@@ -170,13 +173,14 @@ class Finder:
 
     def _people(self, picture: RGB, candidates: Sequence[Candidate]) -> list[_Person]:
         """Look at candidates that are worth it; return all that score well, one a person."""
-        worth = [one for one in candidates if one.score >= self.worth]
+        worth = [one for n, one in enumerate(candidates) if n < 1 or one.score >= self.worth]
         shown = [window_round(one.box, self.keypoints.input) for one in worth]
-        sights = look(self.keypoints, picture, shown) if shown else []
+        sights = look(self.keypoints, picture, shown)
         seen = [_Person.seen(one, sight, picture) for one, sight in zip(worth, sights, strict=True)]
         ranked = sorted(seen, key=lambda one: -one.score)
-        likely = [one for one in ranked if one.score >= self.threshold]
-        return distinct(likely, sigmas=self.keypoints.skeleton.sigmas)
+        kept = distinct(ranked, sigmas=self.keypoints.skeleton.sigmas)
+        enough = [self.least, *(self.threshold for _ in kept[1:])]
+        return [one for one, score in zip(kept, enough, strict=True) if one.score >= score]
 
     def _settled(self, picture: RGB, box: Box) -> Box:
         """Let a box move to the keypoints in it, until it stands still; they lie well inside."""
