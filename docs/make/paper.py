@@ -191,7 +191,8 @@ STATEMENTS = (
         "translation.",
         code=("hgzoo.config.AugmentConfig", "hgzoo.data.Crops"),
         tests=(
-            "test_data::test_random_scale_and_rotation_keep_their_limits",
+            "test_data::test_random_scale_has_its_spread_and_limits",
+            "test_data::test_random_rotation_has_its_spread_limits_and_share",
             "test_data::test_keypoints_follow_the_picture_through_every_augmentation",
         ),
         differs="The defaults are those of the authors' option file, which says more than the "
@@ -274,7 +275,7 @@ STATEMENTS = (
     Statement(
         section="4",
         says="PCKh@0.5 on MPII: distances over the head's size.",
-        code=("hgzoo.metrics.head_size", "hgzoo.metrics.hits", "hgzoo.metrics.means"),
+        code=("hgzoo.metrics.hits", "hgzoo.metrics.means"),
         tests=(
             "test_metrics::test_the_head_is_six_tenths_of_its_boxs_diagonal",
             "test_scoring::test_published_predictions_give_the_known_answers",
