@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,12 +19,6 @@ from hgzoo.readers import Reader
 
 WEIGHTS = "hg1_finder"
 """The weights that `finder_for` takes."""
-
-BODY_MARGIN = 0.07
-"""How far a body reaches beyond its keypoints, of their box's longer side."""
-
-ROOM = 0.03
-"""Room round the keypoints in the boxes that come back: between their own box and the body's."""
 
 
 class Candidate(NamedTuple):
@@ -52,23 +46,20 @@ class Finder:
     there is theirs.
 
     The keypoint network looks at them in turn. A person's score is the candidate's, times the mean
-    height of the keypoints' peaks, times the overlap (IoU) of the candidate's box and the box round
-    the keypoints. Halfway between these two, each of which errs in its own way, the network looks
-    once more at those who are kept; halfway between the candidate's box and the box round the
-    keypoints seen there is theirs.
+    height of the keypoints' peaks, times the overlap (IoU) of the candidate's box and that of the
+    keypoints. Halfway between these two, each of which errs in its own way, the network looks at
+    those who are kept once or twice more, until the box of the keypoints stands still: that box is
+    theirs.
 
     Attributes:
         reader: Asks the network that has the keypoints of skeleton "box".
         keypoints: Asks the keypoint network; the flip test would be wasted here.
-        scales: Longer sides of the windows, over the image's longer side.
+        scales: Longer sides of the windows, over the picture's longer side.
         step: How far neighboring windows are apart at most, over their side.
         peak: Smallest height of a middle's peak; where none is so high, the highest one counts.
         overlap: Two candidates are of one person when they overlap by more (IoU).
-        tries: How many candidates a window shows closer in any case.
-        sure: From this height on, further candidates are shown closer too.
-        most: How many candidates are shown closer at most.
-        worth: Smallest score of a candidate, besides the best, that the keypoint network is asked
-            about.
+        tries: How many candidates are looked at in any case.
+        sure: From this height on, further candidates are looked at too.
         least: Smallest score of the best person: below it, nobody is there.
         threshold: Smallest score of a person besides the best.
         rounds: How often a person who was found is looked at again, at most.
@@ -94,11 +85,9 @@ class Finder:
     peak: float = 0.1
     overlap: float = 0.5
     tries: int = 3
-    sure: float = 0.2
-    most: int = 10
-    worth: float = 0.35
-    least: float = 0.05
-    threshold: float = 0.07
+    sure: float = 0.35
+    least: float = 0.04
+    threshold: float = 0.06
     rounds: int = 2
     still: float = 0.9
 
@@ -121,23 +110,21 @@ class Finder:
         Args:
             picture: [H, W, 3], RGB, 0..255.
         """
-        found = self._overview(picture)[: self.most]
+        found = self._overview(picture)
         chosen = [one for n, one in enumerate(found) if n < self.tries or one.score >= self.sure]
-        return self._apart(self._closer(picture, chosen))
+        return sorted(self._closer(picture, chosen), key=lambda one: -one.score)
 
     def _overview(self, picture: RGB) -> list[Candidate]:
         """Look through windows over the picture; of candidates that overlap the better stays."""
         size = self.reader.input.size
         shown = windows(picture.shape[:2], size, scales=self.scales, step=self.step)
         seen = [one for found in self._look(picture, shown) for one in found]
-        least = min(self.peak, max(candidate.score for candidate in seen))
-        return self._apart(one for one in seen if one.score >= least)
-
-    def _apart(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """Sort candidates; of those that overlap the better stays."""
+        seen.sort(key=lambda candidate: -candidate.score)
+        least = min(self.peak, seen[0].score)
         kept: list[Candidate] = []
-        for one in sorted(candidates, key=lambda candidate: -candidate.score):
-            if all(overlap(one.box, better.box) <= self.overlap for better in kept):
+        for one in seen:
+            apart = all(overlap(one.box, better.box) <= self.overlap for better in kept)
+            if one.score >= least and apart:
                 kept.append(one)
         return kept
 
@@ -171,68 +158,31 @@ class Finder:
             edges = window.to_picture(heatmap_to_crop(ends, stride))
             yield Candidate(float(middles[y, x]), box_around(edges, shape))
 
-    def _people(self, picture: RGB, candidates: Sequence[Candidate]) -> list[_Person]:
-        """Look at candidates that are worth it; return all that score well, one a person."""
-        worth = [one for n, one in enumerate(candidates) if n < 1 or one.score >= self.worth]
-        shown = [window_round(one.box, self.keypoints.input) for one in worth]
-        sights = look(self.keypoints, picture, shown)
-        seen = [_Person.seen(one, sight, picture) for one, sight in zip(worth, sights, strict=True)]
-        ranked = sorted(seen, key=lambda one: -one.score)
+    def _people(self, picture: RGB, candidates: Sequence[Candidate]) -> list[Sight]:
+        """Look at candidates; return all that score well, one sight a person."""
+        shown = [window_round(one.box, self.keypoints.input) for one in candidates]
+        seen = [
+            replace(
+                sight,
+                score=one.score * sight.score * overlap(one.box, sight.box),
+                box=halfway(one.box, sight.box),
+            )
+            for one, sight in zip(candidates, look(self.keypoints, picture, shown), strict=True)
+        ]
+        ranked = sorted(seen, key=lambda sight: -sight.score)
         kept = distinct(ranked, sigmas=self.keypoints.skeleton.sigmas)
         enough = [self.least, *(self.threshold for _ in kept[1:])]
         return [one for one, score in zip(kept, enough, strict=True) if one.score >= score]
 
     def _settled(self, picture: RGB, box: Box) -> Box:
-        """Let a box move to the keypoints in it, until it stands still; they lie well inside."""
+        """Let a box move to the keypoints in it, until it stands still."""
         for _ in range(self.rounds):
             before = box
             (sight,) = look(self.keypoints, picture, [window_round(box, self.keypoints.input)])
-            box = round_body(sight.box, (picture.shape[0], picture.shape[1]), margin=ROOM)
+            box = sight.box
             if overlap(box, before) >= self.still:
                 break
         return box
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Person:
-    """A candidate, and what the keypoint network says of it."""
-
-    score: float
-    keypoints: NDArray[np.float64]  # [K, 2], picture pixels
-    box: Box  # halfway between the candidate's and that of the keypoints
-
-    @classmethod
-    def seen(cls, candidate: Candidate, sight: Sight, picture: RGB) -> _Person:
-        body = round_body(sight.box, (picture.shape[0], picture.shape[1]))
-        return cls(
-            score=candidate.score * sight.score * overlap(candidate.box, body),
-            keypoints=sight.keypoints,
-            box=halfway(candidate.box, sight.box),
-        )
-
-
-def round_body(box: Box, shape: tuple[int, int], *, margin: float = BODY_MARGIN) -> Box:
-    """Enlarge the box of a person's keypoints to that of the body, within an image.
-
-    Args:
-        box: (x0, y0, x1, y1), edges, pixels.
-        shape: (height, width) of the image.
-        margin: How far the body reaches beyond, of the box's longer side.
-
-    Examples:
-        >>> from hgzoo.detectors.finder import round_body
-        >>> round_body((10.0, 20.0, 60.0, 120.0), (125, 200))
-        (3.0, 13.0, 67.0, 125.0)
-    """
-    x0, y0, x1, y1 = box
-    room = margin * max(x1 - x0, y1 - y0)
-    height, width = shape
-    return (
-        max(x0 - room, 0.0),
-        max(y0 - room, 0.0),
-        min(x1 + room, float(width)),
-        min(y1 + room, float(height)),
-    )
 
 
 def finder_for(reader: Reader) -> Finder:
