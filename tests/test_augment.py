@@ -91,8 +91,8 @@ def test_a_mirror_changes_nothing_else(pair: list[Sample], key: str) -> None:
         crops(pair, replace(only(key, 1.0), flip_prob=flip, scale_std=0.2)) for flip in (0.0, 1.0)
     )
     for showing in range(10):
-        image, xy, visible, _, _data[showing, 0]
-        other, swapped, seen, _, _mirrored[showing, 0]
+        image, xy, visible, *_ = data[showing, 0]
+        other, swapped, seen, *_ = mirrored[showing, 0]
         np.testing.assert_array_equal(other, image[:, ::-1])
         np.testing.assert_allclose(swapped[:, 0], SPEC.size[1] - 1 - xy[LSP.flip_index, 0])
         np.testing.assert_array_equal(seen, visible[LSP.flip_index])
@@ -109,7 +109,7 @@ def test_recipes_without_the_changes_draw_as_they_always_did(tmp_path: Path) -> 
         ((41.42, 14.51), [96, 85, 62]),
     ]
     for showing, (head, color) in enumerate(before):
-        image, xy, _, _, _data[showing, 0]
+        image, xy, *_ = data[showing, 0]
         np.testing.assert_allclose(xy[13], head, atol=0.01)
         np.testing.assert_array_equal(image[32, 24], color)
 
@@ -179,7 +179,7 @@ def test_only_what_patches_cover_is_hidden_and_stays_labeled(
     plain, data = crops(pair, STILL)[0, 0], crops(pair, only("occlusion_prob", 1.0))
     means = []
     for showing in range(60):
-        image, xy, visible, _, _data[showing, 0]
+        image, xy, visible, *_ = data[showing, 0]
         np.testing.assert_array_equal(image[~mask[..., 0]], plain[0][~mask[..., 0]])
         np.testing.assert_array_equal(xy, plain[1])
         np.testing.assert_array_equal(visible, plain[2])

@@ -156,7 +156,7 @@ def test_keypoints_follow_the_picture_through_every_augmentation(tmp_path: Path)
     data = crops([sample_from_keypoints(tmp_path / "a.png", xy, np.ones(14, bool))], strong)
     errors = []
     for showing in range(40):
-        image, found, _, _, _data[showing, 0]
+        image, found, *_ = data[showing, 0]
         if ((found[12] > 8) & (found[12] < (40, 56))).all():
             weight = image.sum(2, dtype=float)
             rows, columns = np.indices(weight.shape)
@@ -168,8 +168,8 @@ def test_keypoints_follow_the_picture_through_every_augmentation(tmp_path: Path)
 
 def test_a_flip_mirrors_the_picture_and_swaps_names(root: Path) -> None:
     samples = DATASETS["lspet"].train(root)
-    image, xy, visible, _, _crops(samples, STILL)[0, 0]
-    mirrored, swapped, seen, _, _crops(samples, replace(STILL, flip_prob=1.0))[0, 0]
+    image, xy, visible, *_ = crops(samples, STILL)[0, 0]
+    mirrored, swapped, seen, *_ = crops(samples, replace(STILL, flip_prob=1.0))[0, 0]
     np.testing.assert_array_equal(mirrored, image[:, ::-1])
     np.testing.assert_allclose(swapped[5], [48 - 1 - xy[0, 0], xy[0, 1]])
     assert seen.tolist() == visible[FLIP].tolist()
@@ -185,7 +185,7 @@ def test_keypoints_outside_the_crop_are_not_visible(root: Path) -> None:
     data = crops(DATASETS["lspet"].train(root), replace(STILL, shift_std=1.0))
     hidden = 0
     for showing in range(10):
-        _, xy, visible, _, _data[showing, 0]
+        _, xy, visible, *_ = data[showing, 0]
         outside = (xy < -0.5).any(1) | (xy[:, 0] > 47.5) | (xy[:, 1] > 63.5)
         assert not (visible & outside).any()
         hidden += int(outside.sum())

@@ -102,7 +102,7 @@ def test_networks_in_other_number_formats_are_saved_and_predict(
     model.save_pretrained(tmp_path)
     assert next(model.parameters()).dtype == dtype
     assert (tmp_path / "picture.jpg").exists()
-    assert hgzoo.Predictor(model)(np.zeros((32, 48, 3), np.uint8))
+    assert hgzoo.Predictor(model, detector="whole")(np.zeros((32, 48, 3), np.uint8))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

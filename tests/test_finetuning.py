@@ -178,7 +178,7 @@ def test_it_is_shown_on_real_people(assets: Path, tmp_path: Path) -> None:
     quiet = Options(progress=False)
     report = finetune("hg2_tiny", samples, skeleton, out=tmp_path, train=train, options=quiet)
     assert report is not None
-    (pose,) = hgzoo.Predictor(tmp_path)(folder / "000000000785.jpg")
+    (pose,) = hgzoo.Predictor(tmp_path, detector="whole")(folder / "000000000785.jpg")
     assert pose.names[0] == "nose"
     assert len(pose.names) == 17
 

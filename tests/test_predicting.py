@@ -126,7 +126,7 @@ def test_another_skeletons_keypoints_are_written_and_drawn(
     predict: Callable[..., int], here: Path
 ) -> None:
     Image.fromarray(noise(1)).save("a.png")
-    words = ["a.png", "--threshold", "0", "--heatmaps"]
+    words = ["a.png", "--threshold", "0", "--heatmaps", "--detector", "whole"]
     assert predict(*words, "--json", "own.jsonl", "--out", "own") == 0
     assert predict(*words, "--json", "coco.jsonl", "--out", "coco", "--skeleton", "coco") == 0
     own, coco = (

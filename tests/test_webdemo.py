@@ -158,7 +158,8 @@ def test_a_file_is_offered_by_its_last_part(tmp_path: Path, seen: Seen) -> None:
     checkpoints.write(small_model().checkpoint(), path)
     mine = Networks([str(path)])
     assert mine.names[0] == "mine.safetensors"
-    found = looking.look(seen.picture, mine, network="mine.safetensors")
+    box = (100.0, 80.0, 300.0, 480.0)
+    found = looking.look(seen.picture, mine, network="mine.safetensors", box=box)
     assert found.record["model"] == "mine.safetensors"
     assert found.num_stacks == 2
 
