@@ -463,7 +463,7 @@ def _run_onnx(content: bytes, example: Tensor) -> list[NDArray[np.float32]]:
 
 
 def _run_pt2(path: Path, example: Tensor) -> list[NDArray[np.float32]]:
-    with path.open("rb") as file, torch.inference_mode():
+    with path.open("rb") as file, torch.inference_mode(), _quiet_exporter():
         found = torch.export.load(file).module()(example)
     return [one.numpy() for one in (found if isinstance(found, tuple) else (found,))]
 

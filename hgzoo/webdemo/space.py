@@ -100,6 +100,6 @@ def requirements() -> str:
     major, minor, _ = __version__.split(".", 2)
     return (
         "--extra-index-url https://download.pytorch.org/whl/cpu\n"
-        "torch>=2.4,<3\n"
+        "torch>=2.10,<3\n"
         f"hgzoo[demo]>={__version__},<{major}.{int(minor) + 1}\n"
     )
