@@ -159,8 +159,8 @@ def test_the_browser_is_told_to_ask_no_other_host(page: Page) -> None:
 
 def test_the_demo_picture_gives_a_person(page: Page) -> None:
     table = page.find()
-    assert page.said("found") == "One person found, 14 of 14 keypoints drawn."
-    assert len(table.splitlines()) >= 15
+    assert page.said("found") == "One person found, 19 of 19 keypoints drawn."
+    assert len(table.splitlines()) >= 20
     assert "left wrist" in table
     assert page.browser.complaints() == []
 
