@@ -81,6 +81,7 @@ def test_every_process_learns_the_same_result(runs: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are named in Linux's /proc")
+@pytest.mark.skipif(torch.__version__.startswith("2.10."), reason="it leaves them unnamed")
 def test_nothing_is_left_of_the_group_when_processes_have_parted(runs: Path) -> None:
     """Threads that were left could abort a process that had done all its work."""
     printed = (runs / "printed").read_text(encoding="utf-8").splitlines()

@@ -114,6 +114,13 @@ def test_the_lowest_versions_are_tried_on_the_lowest_python() -> None:
     assert any("--resolution lowest-direct" in step.get("run", "") for step in lowest)
 
 
+def test_what_the_lowest_job_leaves_out_exists() -> None:
+    lowest = read(WORKFLOWS[-1])["jobs"]["lowest"]["steps"]
+    left_out = re.findall(r"--ignore (\S+)", lowest[-1]["run"])
+    assert left_out
+    assert [path for path in left_out if not (ROOT / path).exists()] == []
+
+
 def test_every_requirement_has_a_lowest_version() -> None:
     """Without one, the lowest version is the first that there was."""
     lines = [*PROJECT["project"]["dependencies"], *(line for e in EXTRAS.values() for line in e)]
