@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
+from hypothesis import HealthCheck, settings
 from PIL import Image
 from torch import Tensor, nn
 
@@ -21,6 +22,11 @@ from hgzoo.config import InputSpec, ModelConfig, OutputSpec
 from hgzoo.model import StackedHourglass
 from hgzoo.skeletons import SKELETONS
 from tests.hub_server import HubServer
+
+# How long an example takes says more of what else the machine does.
+unhurried = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("unhurried", **unhurried)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
