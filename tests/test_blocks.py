@@ -51,6 +51,42 @@ def test_the_skip_sees_the_raw_input() -> None:
     torch.testing.assert_close(block(x).flatten(), expected)
 
 
+@pytest.mark.parametrize(("bias", "expected"), [(4.0, [7.0, -10.0]), (-4.0, [3.0, -2.0])])
+def test_each_convolution_of_a_bottleneck_sees_only_what_is_above_zero(
+    bias: float, expected: list[float]
+) -> None:
+    """Of (2, -3): 2 + 0 - 5 = -3, seen as 0; 0 + bias; seen as 4 or 0, times (1, -2), plus 1."""
+    block = PreActBottleneck(2, 2)
+    block.bn1, block.bn2, block.bn3 = nn.Identity(), nn.Identity(), nn.Identity()
+    for layer, weights, biases in (
+        (block.conv1, [1.0, 1.0], [-5.0]),
+        (block.conv2, [0.0] * 4 + [-1.0] + [0.0] * 4, [bias]),
+        (block.conv3, [1.0, -2.0], [1.0, 1.0]),
+    ):
+        layer.weight.data = torch.tensor(weights).view_as(layer.weight)
+        layer.bias.data = torch.tensor(biases)
+    x = torch.tensor([2.0, -3.0]).view(1, 2, 1, 1)
+    assert block(x).flatten().tolist() == expected
+
+
+class Times(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * x
+
+
+def test_an_hourglass_runs_each_of_its_blocks_once() -> None:
+    """Around the maximum 3: down, inner and up make 2 * 3 * 5 * 3 = 90; the skip makes 10 x."""
+    hourglass = Hourglass(1, nn.Identity)
+    hourglass.skip, hourglass.down = Times(10.0), Times(2.0)
+    hourglass.inner, hourglass.up = Times(3.0), Times(5.0)
+    x = torch.arange(4.0).view(1, 1, 2, 2)
+    torch.testing.assert_close(hourglass(x), 10 * x + 90)
+
+
 def test_an_hourglass_of_identities_adds_the_averages_of_each_scale() -> None:
     """With every block the identity, each level adds the pooled maximum to what it has."""
     hourglass = Hourglass(2, nn.Identity)

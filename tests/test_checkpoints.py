@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hgzoo import checkpoints
-from hgzoo.config import Weights
+from hgzoo.config import InputSpec, Weights
 from hgzoo.convert import LAYOUTS
 from hgzoo.errors import ConfigError, HgzooError, WeightsError
 from hgzoo.model import StackedHourglass
@@ -291,6 +291,17 @@ def test_tensors_that_are_no_plain_numbers_are_refused(kind: str) -> None:
     state = {**model.state_dict(), "stem.conv.bias": odd(model.stem.conv.bias.detach(), kind)}
     with pytest.raises(WeightsError, match=r"stem\.conv\.bias"):
         checkpoints.fill(small_model(), state, where="a")
+
+
+def test_a_fingerprint_changes_with_every_number_and_its_place() -> None:
+    checkpoint = small_model().checkpoint()
+    before = checkpoints.fingerprint(checkpoint)
+    assert checkpoints.fingerprint(small_model().checkpoint()) != before  # other random numbers
+    first, second = "heads.0.heatmaps.weight", "heads.1.heatmaps.weight"
+    tensors = dict(checkpoint.tensors)
+    tensors[first], tensors[second] = tensors[second], tensors[first]
+    assert checkpoints.fingerprint(replace(checkpoint, tensors=tensors)) != before
+    assert checkpoints.fingerprint(replace(checkpoint, input=InputSpec())) != before
 
 
 def test_numbers_that_are_not_finite_are_told_with_the_way_out() -> None:

@@ -233,12 +233,22 @@ def test_keypoints_of_ones_own_bring_their_skeleton(tmp_path: Path) -> None:
     assert skeleton.name == "cat"
     assert skeleton.keypoints == ("left_ear", "right_ear", "nose", "tail")
     assert skeleton.flip_pairs == ((0, 1),)
-    assert skeleton.limbs == ((0, 2), (1, 2))
-    assert cat.visible.tolist() == [True, True, True, False]
-    assert cat.hidden.tolist() == [False, True, False, False]
     assert cat.center == (24.5, 39.5)
     assert cat.reference == pytest.approx(1200**0.5)
     assert cat.path == tmp_path / "cat.jpg"
+
+
+def test_limbs_are_counted_from_1_in_the_file_and_from_0_here(tmp_path: Path) -> None:
+    _, skeleton = read_coco(write(tmp_path, own()), tmp_path)
+    assert own()["categories"][1]["skeleton"] == [[1, 3], [2, 3]]
+    assert skeleton.limbs == ((0, 2), (1, 2))
+
+
+def test_flags_2_1_and_0_are_seen_hidden_and_missing(tmp_path: Path) -> None:
+    (cat,), _ = read_coco(write(tmp_path, own()), tmp_path)
+    assert own()["annotations"][0]["keypoints"][2::3] == [2, 1, 2, 0]
+    assert cat.visible.tolist() == [True, True, True, False]
+    assert cat.hidden.tolist() == [False, True, False, False]
 
 
 def test_without_a_box_the_keypoints_tell_where(tmp_path: Path) -> None:

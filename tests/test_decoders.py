@@ -109,6 +109,22 @@ def test_the_number_format_of_the_network_does_not_blur_what_is_read(name: str) 
     assert torch.equal(height, score)
 
 
+def test_taylor_finds_the_top_of_a_tilted_hill() -> None:
+    """Longer along a diagonal: a step along x and y alone would end beside the top."""
+    top = torch.tensor([9.4, 7.3])
+    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(20.0), indexing="ij")
+    x, y = columns - top[0], rows - top[1]
+    hill = torch.exp(-(x**2 + y**2 - 1.2 * x * y) / 6)
+    found, _ = decoders.taylor(hill[None, None])
+    torch.testing.assert_close(found[0, 0], top, atol=0.03, rtol=0)
+
+
+def test_soft_argmax_gives_negative_heights_no_weight() -> None:
+    heatmaps = torch.zeros(1, 1, 9, 11)
+    heatmaps[0, 0, 4, 5], heatmaps[0, 0, 4, 6], heatmaps[0, 0, 4, 3] = 3.0, 1.0, -2.0
+    assert decoders.soft_argmax(heatmaps)[0].tolist() == [[[5.25, 4.0]]]
+
+
 def test_soft_argmax_ignores_far_clutter() -> None:
     heatmaps = targets.gaussian(torch.tensor([[[6.0, 6.0]]]), SIZE, 1.0)
     heatmaps[0, 0, 18, 26] = 0.9

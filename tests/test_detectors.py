@@ -139,6 +139,12 @@ def test_poses_of_one_person_are_merged_by_hand_worked_similarity() -> None:
     assert distinct([], sigmas=sigmas) == []
 
 
+def test_a_pose_is_compared_with_every_one_that_is_kept() -> None:
+    """The third is 30 pixels from the best, but 10 from the second."""
+    best, second, third = (pose([[x, 0], [100, 100 + x]]) for x in (0, 20, 30))
+    assert distinct([best, second, third], sigmas=(0.05, 0.05), same=0.5) == [best, second]
+
+
 def test_missing_keypoints_do_not_count_when_poses_are_compared() -> None:
     """Hand-worked as above: the other keypoint alone gives 0.607, or nothing."""
     gone = [float("nan")] * 2

@@ -31,6 +31,17 @@ def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_file_is_replaced_at_once_not_written_over(tmp_path: Path) -> None:
+    """Who has the old file still reads all of it, here by another name of it."""
+    path, other = tmp_path / "a.txt", tmp_path / "b.txt"
+    path.write_text("old", encoding="utf-8")
+    other.hardlink_to(path)
+    with atomic(path) as temporary:
+        temporary.write_text("new", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "new"
+    assert other.read_text(encoding="utf-8") == "old"
+
+
 def test_permissions_are_the_usual_ones(tmp_path: Path) -> None:
     usual, written = tmp_path / "usual", tmp_path / "written"
     usual.touch()

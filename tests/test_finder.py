@@ -13,7 +13,7 @@ from hgzoo.config import InputSpec
 from hgzoo.data import DATASETS
 from hgzoo.data.boxes import SHIFT, ZOOM, as_boxes, body_box
 from hgzoo.detectors import Finder, finder_for
-from hgzoo.detectors.finder import peaks, reach
+from hgzoo.detectors.finder import Candidate, peaks, reach
 from hgzoo.errors import WeightsError
 from hgzoo.factory import begin_from
 from hgzoo.geometry import crop_to_heatmap, overlap
@@ -133,6 +133,16 @@ def test_a_score_is_heights_times_overlap(finder: Finder) -> None:
     score = second.score * 0.6 * overlap(second.box, person)  # 0.6 is the crowd's own
     assert len(replace(finder, threshold=0.9 * score)(picture)) == 2
     assert len(replace(finder, threshold=1.1 * score)(picture)) == 1
+
+
+def test_a_candidates_score_is_the_geometric_mean_of_both_looks() -> None:
+    """A closer look that sees a height of 0.4 and more than half of it on a pixel."""
+    picture = picture_of((60, 50, 240, 270))
+    finder = Finder(reader=Draws(height=0.4), keypoints=Crowd())
+    box = finder.candidates(picture)[0].box
+    whole, quarter = finder._closer(picture, [Candidate(1.0, box), Candidate(0.25, box)])
+    assert 0.2 < whole.score**2 <= 0.4
+    assert quarter.score == pytest.approx(whole.score / 2)
 
 
 def test_a_picture_without_people_gives_no_box(finder: Finder) -> None:

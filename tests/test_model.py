@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from hgzoo import recipes
 from hgzoo.benchmark import live_bytes
@@ -87,6 +89,25 @@ def test_stacks_come_first_to_last_and_feed_the_next() -> None:
     after = model(images)
     assert torch.equal(before[0], after[0])
     assert not torch.equal(before[1], after[1])
+
+
+def test_feedback_goes_to_the_input_of_its_own_stack() -> None:
+    """The second stack's input: the first one's, and its features and heatmaps."""
+    model = small_model(num_stacks=3).eval()
+    given: dict[nn.Module, tuple[torch.Tensor, ...]] = {}
+    made: dict[nn.Module, Any] = {}
+
+    def listen(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: Any) -> None:
+        given[module], made[module] = inputs, output
+
+    for module in (model.stem, *model.heads, *model.feedbacks):
+        module.register_forward_hook(listen)
+    model(torch.randn(1, 3, 32, 48))
+    for before, head, feedback in zip(
+        (model.stem, model.feedbacks[0]), model.heads, model.feedbacks, strict=False
+    ):
+        assert given[feedback][0] is made[before]
+        assert given[feedback][1:] == made[head]
 
 
 def test_stacks_share_no_weights() -> None:

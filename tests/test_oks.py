@@ -127,7 +127,12 @@ def test_a_person_nobody_found_halves_the_recall(cats: Callable[..., Annotations
     found = figures(truth, guess(XY))
     assert found["AP"] == pytest.approx(100 * 51 / 101)
     assert found["AR"] == pytest.approx(50.0)
+
+
+def test_only_the_pictures_asked_for_are_judged(cats: Callable[..., Annotations]) -> None:
+    truth = cats(entry(XY), entry(XY, image_id=8, id=1))
     assert figures(truth, guess(XY), pictures={7})["AP"] == pytest.approx(100.0)
+    assert figures(truth, guess(XY), pictures={7, 8})["AP"] < 100.0
 
 
 def test_people_without_keypoints_and_crowds_are_left_in_peace(

@@ -144,6 +144,14 @@ def test_the_papers_training_is_the_papers() -> None:
     assert train.augment == AugmentConfig()
 
 
+def test_a_training_says_what_heatmaps_mean_and_keeps_the_skeleton() -> None:
+    recipe = recipes.read("hg2_tiny")
+    assert (recipe.output.heatmaps, recipe.output.decoder) == ("logits", "taylor")
+    output = recipes.trained_by(recipe, "paper").output
+    assert (output.heatmaps, output.decoder) == ("heights", "quarter_offset")
+    assert output.skeleton == recipe.output.skeleton
+
+
 def test_an_unknown_training_names_the_near_one() -> None:
     with pytest.raises(UnknownNameError, match="did you mean paper"):
         recipes.trained_by(recipes.read("hg8"), "papr")
