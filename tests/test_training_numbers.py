@@ -15,7 +15,7 @@ from hgzoo import checkpoints, engine
 from hgzoo.config import AugmentConfig, EvalConfig, InputSpec
 from hgzoo.data import DATASETS, Batch, Sample, crop_of, loader
 from hgzoo.data.samples import sample_from_keypoints
-from hgzoo.geometry import crop_to_heatmap
+from hgzoo.geometry import crop_to_heatmap, heatmap_to_crop
 from hgzoo.inference import prepare, read_keypoints
 from hgzoo.losses import LOSSES, stacked
 from hgzoo.model import StackedHourglass
@@ -352,3 +352,32 @@ def test_evaluation_asks_the_mirror_where_the_recipe_says_so(
     for person, found in zip(people, report.predicted, strict=False):
         back = crop_of(person, model.input).to_crop(found)
         np.testing.assert_allclose(back, np.tile([4 * x + 1.5, 4 * y + 1.5], (14, 1)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_leaves_a_network_in_the_mode_it_had(
+    people: list[Sample], training: bool
+) -> None:
+    """And is itself done in evaluation mode."""
+    model = network(changed()).train(training)
+    modes = []
+    model.stem.register_forward_hook(lambda module, given, made: modes.append(module.training))
+    engine.evaluate(model, people[:2], EvalConfig(flip=False), options=QUIET)
+    assert modes == [False]
+    assert all(module.training == training for module in model.modules())
+
+
+def test_the_training_pck_counts_what_lies_within_a_tenth_of_the_extent(
+    people: list[Sample],
+) -> None:
+    """A tenth of 8 rows / 1.25 of padding is 0.64 heatmap pixels; peaks are at (5, 4)."""
+    run, batch = begun(people[:2], heatmaps="heights", loss="mse")
+    heatmaps = torch.zeros(2, 14, 8, 12)
+    heatmaps[:, :, 4, 5] = 1.0
+    xy = torch.tensor([5.0, 4.0]).repeat(2, 14, 1)
+    xy[0, :9, 0] += 0.6  # right
+    xy[0, 9:, 0] += 0.7  # wrong
+    visible = torch.ones(2, 14, dtype=torch.bool)
+    visible[1, 3:] = False
+    engine._look(run, batch._replace(keypoints=heatmap_to_crop(xy, 4), visible=visible), heatmaps)
+    assert (run.place.right, run.place.annotated) == (9 + 3, 14 + 3)
